@@ -1,0 +1,262 @@
+// Package account owns the people of a server: their addresses, aliases, devices
+// and contacts.
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"github.com/videoactivmail/vam"
+)
+
+// DevicePrefix marks a device token, so that a leaked one is recognised by
+// scanners and is never confused with a pull token.
+const DevicePrefix = "vd_"
+
+// Account is one person's or role's mailbox.
+type Account struct {
+	ID      int64
+	Address vam.Address
+	Name    string    // display name for From, may be empty
+	Quota   vam.Bytes // 0 is no limit
+	Used    vam.Bytes // bytes charged to the mailbox, kept by the store
+	Created time.Time
+}
+
+// Room is how many bytes the account may still hold; ok is false when there is no
+// limit.
+func (a Account) Room() (room vam.Bytes, ok bool) {
+	if a.Quota == 0 {
+		return 0, false
+	}
+	return max(0, a.Quota-a.Used), true
+}
+
+// Device is one credential of an account. Only the SHA-256 of its token is kept.
+type Device struct {
+	ID       int64
+	Account  int64
+	Label    string
+	Created  time.Time
+	LastUsed time.Time // zero when it was never used; a day's resolution is enough
+}
+
+// Standing is what an account has decided about a correspondent.
+type Standing string
+
+// Unknown correspondents are held for a first contact, Known ones are accepted,
+// Blocked ones are refused.
+const (
+	Unknown Standing = ""
+	Known   Standing = "known"
+	Blocked Standing = "blocked"
+)
+
+// Contact is one correspondent of an account.
+type Contact struct {
+	Address  vam.Address
+	Standing Standing
+	Since    time.Time
+}
+
+// Store keeps accounts. Every write is durable when it returns. Addresses are
+// compared by vam.Address.Key.
+type Store interface {
+	// CreateAccount returns the account with its ID. Conflict when the address is
+	// already an account or an alias.
+	CreateAccount(ctx context.Context, a Account) (Account, error)
+	// AccountByAddress finds an account by its own address or an alias. NotFound.
+	AccountByAddress(ctx context.Context, a vam.Address) (Account, error)
+	// AccountByID returns NotFound for an unknown id.
+	AccountByID(ctx context.Context, id int64) (Account, error)
+	// Accounts lists accounts in order of address.
+	Accounts(ctx context.Context) ([]Account, error)
+	// SetQuota changes the limit; a limit below the use stops new mail only.
+	SetQuota(ctx context.Context, id int64, quota vam.Bytes) error
+	// DeleteAccount removes the account, its aliases, devices, contacts and mailbox
+	// entries; messages without another holder are left to retention.
+	DeleteAccount(ctx context.Context, id int64) error
+
+	AddAlias(ctx context.Context, alias vam.Address, account int64) error // Conflict
+	RemoveAlias(ctx context.Context, alias vam.Address) error             // NotFound
+	Aliases(ctx context.Context, account int64) ([]vam.Address, error)
+
+	AddDevice(ctx context.Context, d Device, tokenHash [32]byte) (Device, error)
+	// DeviceByToken returns the device and its account. NotFound.
+	DeviceByToken(ctx context.Context, tokenHash [32]byte) (Device, Account, error)
+	// TouchDevice sets LastUsed.
+	TouchDevice(ctx context.Context, id int64, at time.Time) error
+	RemoveDevice(ctx context.Context, account, id int64) error // NotFound
+	Devices(ctx context.Context, account int64) ([]Device, error)
+
+	// Standing returns Unknown when nothing was decided.
+	Standing(ctx context.Context, account int64, peer vam.Address) (Standing, error)
+	SetStanding(ctx context.Context, account int64, peer vam.Address, s Standing, at time.Time) error
+	Contacts(ctx context.Context, account int64) ([]Contact, error)
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	store   Store
+	domains map[vam.Domain]bool
+	role    vam.Address
+	quota   vam.Bytes
+	now     func() time.Time
+}
+
+// Options of New.
+type Options struct {
+	Domains []vam.Domain     // the domains that this server hosts
+	Role    vam.Address      // receives postmaster@ and abuse@ of every domain unless they are accounts or aliases; zero for the oldest account of the domain
+	Quota   vam.Bytes        // of a new account; 0 is no limit
+	Now     func() time.Time // nil is time.Now
+}
+
+// New returns a Service over store.
+func New(store Store, o Options) *Service {
+	s := &Service{store: store, domains: map[vam.Domain]bool{}, role: o.Role, quota: o.Quota, now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	for _, d := range o.Domains {
+		s.domains[d] = true
+	}
+	return s
+}
+
+// Hosts reports whether d is one of this server's domains.
+func (s *Service) Hosts(d vam.Domain) bool { return s.domains[d] }
+
+// Create adds an account. Invalid for a domain that is not hosted or an address
+// with a plus tag, Conflict when it is taken.
+func (s *Service) Create(ctx context.Context, address vam.Address, name string) (Account, error) {
+	if err := s.checkOwn(address); err != nil {
+		return Account{}, err
+	}
+	return s.store.CreateAccount(ctx, Account{Address: address, Name: name, Quota: s.quota, Created: s.now()})
+}
+
+// AddAlias makes mail for alias arrive at the account. Invalid, Conflict.
+func (s *Service) AddAlias(ctx context.Context, alias vam.Address, account int64) error {
+	if err := s.checkOwn(alias); err != nil {
+		return err
+	}
+	return s.store.AddAlias(ctx, alias, account)
+}
+
+func (s *Service) checkOwn(a vam.Address) error {
+	if !s.Hosts(a.Domain) {
+		return vam.Errorf(vam.Invalid, "%s is not a domain of this server; add it to the configuration first", a.Domain)
+	}
+	if _, tag := a.SplitPlus(); tag != "" {
+		return vam.Errorf(vam.Invalid, "%s has a plus tag; every account receives its plus addresses already", a)
+	}
+	return nil
+}
+
+// Resolve finds who receives mail for a: the account or alias, else the same
+// without the plus tag (RFC 5233), else for postmaster (RFC 5321 section 4.5.1)
+// and abuse (RFC 2142) the role account. NotFound with problem no-such-recipient.
+func (s *Service) Resolve(ctx context.Context, a vam.Address) (Account, error) {
+	if !s.Hosts(a.Domain) {
+		return Account{}, vam.Errorf(vam.NotFound, "%s is not a domain of this server", a.Domain).WithProblem("not-our-domain")
+	}
+	base, _ := a.SplitPlus()
+	for _, try := range []vam.Address{a, base} {
+		acct, err := s.store.AccountByAddress(ctx, try)
+		if err == nil || vam.KindOf(err) != vam.NotFound {
+			return acct, err
+		}
+	}
+	if isRole(base) {
+		return s.roleAccount(ctx, a.Domain)
+	}
+	return Account{}, noSuchRecipient(a)
+}
+
+func isRole(a vam.Address) bool {
+	switch strings.ToLower(a.Local) {
+	case "postmaster", "abuse":
+		return true
+	}
+	return false
+}
+
+func (s *Service) roleAccount(ctx context.Context, d vam.Domain) (Account, error) {
+	if !s.role.IsZero() {
+		return s.store.AccountByAddress(ctx, s.role)
+	}
+	all, err := s.store.Accounts(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	var oldest Account
+	for _, a := range all {
+		if a.Address.Domain == d && (oldest.ID == 0 || a.ID < oldest.ID) {
+			oldest = a
+		}
+	}
+	if oldest.ID == 0 {
+		return Account{}, noSuchRecipient(vam.Address{Local: "postmaster", Domain: d})
+	}
+	return oldest, nil
+}
+
+func noSuchRecipient(a vam.Address) error {
+	return vam.Errorf(vam.NotFound, "there is no mailbox %s here; check the spelling", a).WithProblem("no-such-recipient")
+}
+
+// MayWriteAs reports whether the account may put a into From: its own address, an
+// alias of it, or a plus address of either.
+func (s *Service) MayWriteAs(ctx context.Context, acct Account, a vam.Address) (bool, error) {
+	base, _ := a.SplitPlus()
+	owner, err := s.store.AccountByAddress(ctx, base)
+	if vam.KindOf(err) == vam.NotFound && err != nil {
+		return false, nil
+	}
+	return err == nil && owner.ID == acct.ID, err
+}
+
+// NewDevice mints a token for the account. The token is shown once; only its hash
+// is kept.
+func (s *Service) NewDevice(ctx context.Context, account int64, label string) (token string, d Device, err error) {
+	var raw [32]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", Device{}, err
+	}
+	token = DevicePrefix + base64.RawURLEncoding.EncodeToString(raw[:])
+	d, err = s.store.AddDevice(ctx, Device{Account: account, Label: label, Created: s.now()}, sha256.Sum256([]byte(token)))
+	return token, d, err
+}
+
+// Authenticate finds the account of a device token. Unauthenticated when there is
+// none. The look-up is by hash, so its time tells nothing about the token.
+func (s *Service) Authenticate(ctx context.Context, token string) (Account, error) {
+	if !strings.HasPrefix(token, DevicePrefix) || len(token) > 128 {
+		return Account{}, errToken()
+	}
+	d, a, err := s.store.DeviceByToken(ctx, sha256.Sum256([]byte(token)))
+	if err != nil {
+		if vam.KindOf(err) == vam.NotFound {
+			return Account{}, errToken()
+		}
+		return Account{}, err
+	}
+	if now := s.now(); now.Sub(d.LastUsed) > 24*time.Hour {
+		if err := s.store.TouchDevice(ctx, d.ID, now); err != nil {
+			return Account{}, err
+		}
+	}
+	return a, nil
+}
+
+func errToken() error {
+	return vam.Errorf(vam.Unauthenticated, "the device token is missing or not valid; make one with: vam account token ADDRESS").WithProblem("token-invalid")
+}
+
+// Store gives the front doors the plain look-ups that need no rule.
+func (s *Service) Store() Store { return s.store }
