@@ -1,33 +1,14 @@
 package activmail
 
-import "github.com/videoactivmail/vam"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strconv"
+	"time"
 
-// Tree is the right edge of an RFC 6962 tree: enough to append and to know the
-// root, 32 octets for each set bit of the size. The zero value is the empty tree. A
-// Tree is not safe for concurrent use; Clone it to look ahead.
-type Tree struct {
-	size int64
-	edge []Hash
-}
-
-// Append adds the hash of the next leaf.
-func (t *Tree) Append(leaf Hash) {}
-
-// Size is the number of leaves.
-func (t *Tree) Size() int64 { return t.size }
-
-// Root is the tree head; that of the empty tree is the SHA-256 of nothing.
-func (t *Tree) Root() Hash { return Hash{} }
-
-// Clone returns an independent copy.
-func (t *Tree) Clone() Tree { return Tree{} }
-
-// MarshalBinary writes the size and the edge, so that a log can be continued without
-// reading it again.
-func (t *Tree) MarshalBinary() ([]byte, error) { return nil, nil }
-
-// UnmarshalBinary reads what MarshalBinary wrote. Errors: Corrupt.
-func (t *Tree) UnmarshalBinary(b []byte) error { return nil }
+	"github.com/videoactivmail/vam"
+)
 
 // Entry is a record at its place in a log.
 type Entry struct {
@@ -39,19 +20,132 @@ type Entry struct {
 	Offset vam.Bytes
 }
 
-// Validator accepts the lines of one log in order and keeps its tree. It is not safe
-// for concurrent use. A refused line leaves it as it was.
+// Validator accepts the lines of one log in order and keeps its tree. It uses memory
+// for the tree's edge and one entry per track, whatever the length of the log. It is
+// not safe for concurrent use. A refused line leaves it as it was.
 type Validator struct {
-	limits Limits
-	tree   Tree
+	limits   Limits
+	tree     Tree
+	tracks   map[string]track
+	media    vam.Bytes // main track
+	total    vam.Bytes // all blobs
+	identity *MediaIdentity
+	seal     *Record
+	revoke   *Record
+	expire   *Record
+}
+
+// track is what the next record of a track must fit.
+type track struct {
+	timed bool // began with an init
+	last  time.Duration
 }
 
 // NewValidator starts an empty log.
-func NewValidator(limits Limits) *Validator { return &Validator{limits: limits} }
+func NewValidator(limits Limits) *Validator {
+	return &Validator{limits: limits, tracks: make(map[string]track), identity: NewMediaIdentity()}
+}
 
-// Append parses, checks and adds one line without LF. Errors: Invalid, TooLarge,
-// Gone (after a revoke).
-func (v *Validator) Append(line []byte) (Entry, error) { return Entry{}, nil }
+// Append parses, checks and adds one line without LF. Errors: Invalid (malformed,
+// version), TooLarge, Corrupt (digest-mismatch: a seal that contradicts the parts).
+func (v *Validator) Append(line []byte) (Entry, error) {
+	if v.tree.size >= v.limits.Lines {
+		return Entry{}, vam.Errorf(vam.TooLarge, "the log has more than the %d lines that are the limit here", v.limits.Lines).WithProblem("too-large")
+	}
+	r, err := ParseRecord(line, v.limits)
+	if err != nil {
+		return Entry{}, err
+	}
+	if err := v.check(r); err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Index: v.tree.size, Record: r, Leaf: LeafHash(line), Offset: -1}
+	if r.IsMedia() {
+		e.Offset = v.media
+	}
+	v.apply(r)
+	v.tree.Append(e.Leaf)
+	return e, nil
+}
+
+// check says whether r may come next. It changes nothing.
+func (v *Validator) check(r Record) error {
+	if v.revoke != nil {
+		return v.misplaced(r, "follows the revoke, which ends a log")
+	}
+	if v.seal != nil && r.Kind != RecordText && r.Kind != RecordExpire && r.Kind != RecordRevoke {
+		return v.misplaced(r, "follows the seal; only text, expire and revoke may")
+	}
+	if r.HasBlob() && r.Length > v.limits.Message-v.total {
+		return tooLarge("message", v.limits.Message)
+	}
+	switch r.Kind {
+	case RecordInit, RecordPart:
+		return v.checkTrack(r)
+	case RecordSeal:
+		return v.checkSeal(r)
+	}
+	return nil
+}
+
+func (v *Validator) checkTrack(r Record) error {
+	t, begun := v.tracks[r.Track]
+	if !begun && len(v.tracks) >= v.limits.Tracks {
+		return vam.Errorf(vam.TooLarge, "the log has more than the %d tracks that are the limit here", v.limits.Tracks).WithProblem("too-large")
+	}
+	switch {
+	case r.Kind == RecordInit:
+		if begun && !t.timed {
+			return v.misplaced(r, "follows parts of the same track that had no init")
+		}
+	case !begun:
+		if r.Timed {
+			return v.misplaced(r, "has a time, and its track has no init")
+		}
+	case t.timed != r.Timed:
+		return v.misplaced(r, "must have a time exactly when its track began with an init")
+	case r.ContentType != "":
+		return v.misplaced(r, "has a content type and is not the first of a track without init")
+	case r.Time < t.last:
+		return v.misplaced(r, "goes back in time")
+	}
+	return nil
+}
+
+func (v *Validator) checkSeal(r Record) error {
+	if r.Bytes != v.media {
+		return vam.Errorf(vam.Corrupt, "the seal says %d octets and the log has %d", int64(r.Bytes), int64(v.media)).WithProblem("digest-mismatch")
+	}
+	if r.Bytes == 0 && r.SHA256 != Sum(sha256.Sum256(nil)) {
+		return vam.Errorf(vam.Corrupt, "the seal of no octets has not the hash of nothing").WithProblem("digest-mismatch")
+	}
+	return nil
+}
+
+func (v *Validator) misplaced(r Record, why string) error {
+	return malformed("record %d (%s) %s", v.tree.size, r.Kind, why)
+}
+
+func (v *Validator) apply(r Record) {
+	v.total += r.Length
+	switch r.Kind {
+	case RecordInit:
+		t := v.tracks[r.Track]
+		v.tracks[r.Track] = track{timed: true, last: t.last}
+	case RecordPart:
+		v.tracks[r.Track] = track{timed: r.Timed, last: r.Time}
+	case RecordSeal:
+		v.seal = &r
+	case RecordExpire:
+		v.expire = &r
+	case RecordRevoke:
+		v.revoke = &r
+	}
+	if r.IsMedia() {
+		v.media += r.Length
+		v.identity.Add(r)
+	}
+}
 
 // Tree is the tree over the accepted lines; do not append to it.
 func (v *Validator) Tree() *Tree { return &v.tree }
@@ -61,17 +155,53 @@ func (v *Validator) Size() int64 { return v.tree.Size() }
 
 // MediaBytes is the length of the main track so far, and so the offset of its next
 // blob.
-func (v *Validator) MediaBytes() vam.Bytes { return 0 }
+func (v *Validator) MediaBytes() vam.Bytes { return v.media }
 
 // Sealed returns the seal record, if there is one.
-func (v *Validator) Sealed() (Record, bool) { return Record{}, false }
+func (v *Validator) Sealed() (Record, bool) { return deref(v.seal) }
 
 // Revoked returns the revoke record, if there is one.
-func (v *Validator) Revoked() (Record, bool) { return Record{}, false }
+func (v *Validator) Revoked() (Record, bool) { return deref(v.revoke) }
 
 // Expires returns the last expire record, if there is one.
-func (v *Validator) Expires() (Record, bool) { return Record{}, false }
+func (v *Validator) Expires() (Record, bool) { return deref(v.expire) }
 
-// MediaIdentity names the main track so far by the hashes and lengths of its pieces.
-// It identifies media for reuse once the log is sealed.
-func (v *Validator) MediaIdentity() Sum { return Sum{} }
+// MediaIdentity names the main track so far; see [MediaIdentity].
+func (v *Validator) MediaIdentity() Sum { return v.identity.Sum() }
+
+func deref(r *Record) (Record, bool) {
+	if r == nil {
+		return Record{}, false
+	}
+	return *r, true
+}
+
+// MediaIdentity names media by the hashes and lengths of the pieces of its main track:
+// SHA-256 over the line "<hex blob> <length> LF" of each init and part record in order.
+// Two sealed messages with one identity have the same file in the same pieces, so that
+// a server which holds one need not move the other. It is not the file's own SHA-256:
+// that one cannot be checked before the last octet is here.
+type MediaIdentity struct {
+	h   hash.Hash
+	buf []byte
+}
+
+// NewMediaIdentity starts with no media.
+func NewMediaIdentity() *MediaIdentity {
+	return &MediaIdentity{h: sha256.New(), buf: make([]byte, 0, 96)}
+}
+
+// Add takes the next record; one that is no piece of the main track changes nothing.
+func (m *MediaIdentity) Add(r Record) {
+	if !r.IsMedia() {
+		return
+	}
+	m.buf = hex.AppendEncode(m.buf[:0], r.Blob[:])
+	m.buf = append(m.buf, ' ')
+	m.buf = strconv.AppendInt(m.buf, int64(r.Length), 10)
+	m.buf = append(m.buf, '\n')
+	m.h.Write(m.buf)
+}
+
+// Sum is the identity of what was added so far.
+func (m *MediaIdentity) Sum() Sum { return Sum(m.h.Sum(nil)) }
