@@ -46,8 +46,8 @@ func SignCheckpoint(cp Checkpoint, origin vam.Domain, mid vam.MessageID, key ed2
 	return signed, nil
 }
 
-// OpenCheckpoint verifies text, which is at most 2 KiB. Other signatures and extension
-// lines are ignored, as C2SP wants it. Errors: Invalid (no checkpoint, or that of
+// OpenCheckpoint verifies text, which is at most 2 KiB (AM-5.3). Signatures by other
+// keys are ignored; the extension lines that C2SP allows are not used in VAM/1. Errors: Invalid (no checkpoint, or that of
 // another message), Corrupt (checkpoint-inconsistent: no valid signature by key),
 // TooLarge.
 func OpenCheckpoint(text []byte, origin vam.Domain, mid vam.MessageID, key ed25519.PublicKey) (Checkpoint, error) {
@@ -76,9 +76,9 @@ func OpenCheckpoint(text []byte, origin vam.Domain, mid vam.MessageID, key ed255
 // parseCheckpoint reads the body of a note: name, size, root, each in the one spelling
 // that it has.
 func parseCheckpoint(text string) (Checkpoint, error) {
-	lines := strings.SplitN(text, "\n", 4)
-	if len(lines) < 4 {
-		return Checkpoint{}, malformed("the checkpoint has not the three lines name, size and root")
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return Checkpoint{}, malformed("the checkpoint has not exactly the three lines name, size and root")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 0 || size > maxTreeSize || strconv.FormatInt(size, 10) != lines[1] {
@@ -87,11 +87,6 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	root, err := parseBase64(lines[2])
 	if err != nil || len(root) != len(Hash{}) {
 		return Checkpoint{}, malformed("the root in the checkpoint is not the base64 of 32 octets")
-	}
-	for _, extension := range strings.Split(strings.TrimSuffix(lines[3], "\n"), "\n") {
-		if extension == "" && lines[3] != "" {
-			return Checkpoint{}, malformed("the checkpoint has an empty line before its signatures")
-		}
 	}
 	cp := Checkpoint{Size: size, Root: Hash(root)}
 	if size == 0 && cp.Root != emptyRoot() {

@@ -56,6 +56,16 @@ func (d *document) require(names ...string) {
 	}
 }
 
+// version checks the member that says which version of VAM the document is of, before
+// anything else is looked at. Errors: Invalid (malformed, version).
+func (d *document) version(name string) error {
+	d.require(name)
+	if v := take(d, name, decodeInteger); d.err == nil && v != 1 {
+		return vam.Errorf(vam.Invalid, "the %s is of version %d and this server knows version 1", d.what, v).WithProblem("version")
+	}
+	return d.err
+}
+
 // take runs decode on the raw value of name, when there is one and nothing failed.
 func take[T any](d *document, name string, decode func([]byte) (T, string)) T {
 	var zero T
@@ -163,8 +173,15 @@ func decodeFlag(raw []byte) (bool, string) {
 	return false, "is not 0 or 1"
 }
 
-// maxSeconds bounds a media time to about 115 days.
-const maxSeconds = 9_999_999
+func decodeBool(raw []byte) (bool, string) {
+	switch string(raw) {
+	case "true":
+		return true, ""
+	case "false":
+		return false, ""
+	}
+	return false, "is not true or false"
+}
 
 // decodeSeconds reads decimal seconds exactly, to the nanosecond: no exponent, no
 // sign, at most nine decimals.
@@ -341,12 +358,12 @@ func (w *objectWriter) base64(name string, v []byte) {
 func (w *objectWriter) raw(name string, v []byte) { w.name(name); w.b = append(w.b, v...) }
 
 func (w *objectWriter) texts(name string, vs []string) {
-	if len(vs) == 0 {
-		return
-	}
 	w.name(name)
+	w.b = append(w.b, '[')
 	for i, v := range vs {
-		w.b = append(w.b, "[,"[min(i, 1)])
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
 		w.b = appendString(w.b, v)
 	}
 	w.b = append(w.b, ']')

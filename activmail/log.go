@@ -37,8 +37,8 @@ type Validator struct {
 
 // track is what the next record of a track must fit.
 type track struct {
-	timed bool // began with an init
-	last  time.Duration
+	init bool // began with one
+	last time.Duration
 }
 
 // NewValidator starts an empty log.
@@ -73,7 +73,7 @@ func (v *Validator) check(r Record) error {
 	if v.revoke != nil {
 		return v.misplaced(r, "follows the revoke, which ends a log")
 	}
-	if v.seal != nil && r.Kind != RecordText && r.Kind != RecordExpire && r.Kind != RecordRevoke {
+	if v.seal != nil && !followsSeal(r.Kind) {
 		return v.misplaced(r, "follows the seal; only text, expire and revoke may")
 	}
 	if r.HasBlob() && r.Length > v.limits.Message-v.total {
@@ -88,25 +88,22 @@ func (v *Validator) check(r Record) error {
 	return nil
 }
 
+// followsSeal: kinds of a later version may follow too, as they change no media (AM-4.15).
+func followsSeal(k RecordKind) bool {
+	return k == RecordText || k == RecordExpire || k == RecordRevoke || !k.Known()
+}
+
+// checkTrack holds AM-4.9 to AM-4.11. Parts with and without times may stand in one
+// track: only those with times are compared.
 func (v *Validator) checkTrack(r Record) error {
 	t, begun := v.tracks[r.Track]
 	if !begun && len(v.tracks) >= v.limits.Tracks {
 		return vam.Errorf(vam.TooLarge, "the log has more than the %d tracks that are the limit here", v.limits.Tracks).WithProblem("too-large")
 	}
-	switch {
-	case r.Kind == RecordInit:
-		if begun && !t.timed {
-			return v.misplaced(r, "follows parts of the same track that had no init")
-		}
-	case !begun:
-		if r.Timed {
-			return v.misplaced(r, "has a time, and its track has no init")
-		}
-	case t.timed != r.Timed:
-		return v.misplaced(r, "must have a time exactly when its track began with an init")
-	case r.ContentType != "":
-		return v.misplaced(r, "has a content type and is not the first of a track without init")
-	case r.Time < t.last:
+	if r.Kind == RecordInit && begun && !t.init {
+		return v.misplaced(r, "follows parts of the same track that had no init")
+	}
+	if r.Timed && r.Time < t.last {
 		return v.misplaced(r, "goes back in time")
 	}
 	return nil
@@ -129,11 +126,15 @@ func (v *Validator) misplaced(r Record, why string) error {
 func (v *Validator) apply(r Record) {
 	v.total += r.Length
 	switch r.Kind {
-	case RecordInit:
-		t := v.tracks[r.Track]
-		v.tracks[r.Track] = track{timed: true, last: t.last}
-	case RecordPart:
-		v.tracks[r.Track] = track{timed: r.Timed, last: r.Time}
+	case RecordInit, RecordPart:
+		t, begun := v.tracks[r.Track]
+		if !begun {
+			t.init = r.Kind == RecordInit
+		}
+		if r.Timed {
+			t.last = r.Time
+		}
+		v.tracks[r.Track] = t
 	case RecordSeal:
 		v.seal = &r
 	case RecordExpire:

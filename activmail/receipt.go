@@ -1,6 +1,8 @@
 package activmail
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -21,30 +23,100 @@ const (
 	EventWithdrawn ReceiptEvent = "withdrawn"
 )
 
+// State is the recipient state that the event leads to; "" for an unknown event.
+func (e ReceiptEvent) State() vam.RecipientState {
+	switch e {
+	case EventAccepted:
+		return vam.Accepted
+	case EventDeclined:
+		return vam.Declined
+	case EventLapsed:
+		return vam.Lapsed
+	case EventStored:
+		return vam.Stored
+	case EventDisplayed:
+		return vam.Displayed
+	case EventPlayed:
+		return vam.Played
+	case EventFailed:
+		return vam.Failed
+	case EventWithdrawn:
+		return vam.Withdrawn
+	}
+	return ""
+}
+
+// Known reports whether the event is one of VAM/1; a reader ignores the others.
+func (e ReceiptEvent) Known() bool { return e.State() != "" }
+
 // Receipt is the body of PUT /m/{mid}/rcpt/{rid}/{event}.
 type Receipt struct {
 	Recipient vam.Address
 	Event     ReceiptEvent
 	At        time.Time // whole seconds, UTC
-	Code      string    // RFC 3463 enhanced status code; failed only
-	Text      string
+	Code      string    // RFC 3463 enhanced status code; always there when failed
+	Text      string    // one sentence of at most 500 octets
 }
 
-// RecipientID is the {rid} of a receipt: base64url(SHA-256(mid LF address key)), so
-// that no address stands in a URL.
-func RecipientID(mid vam.MessageID, addr vam.Address) string { return "" }
+// RecipientID is the {rid} of a receipt, base64url(SHA-256(mid LF address key)): no
+// address stands in a URL, where proxies write it down.
+func RecipientID(mid vam.MessageID, addr vam.Address) string {
+	sum := sha256.Sum256([]byte(string(mid) + "\n" + addr.Key()))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
 
-// ParseReceipt reads a receipt body. An unknown event is kept; see Known.
-// Errors: Invalid, TooLarge.
+// ParseReceipt reads a receipt body. An unknown event is kept; see Known. Errors:
+// Invalid (malformed, version), TooLarge.
 func ParseReceipt(b []byte, limits Limits) (Receipt, error) {
-	return Receipt{}, vam.Errorf(vam.Internal, "not written yet")
+	d, err := openDocument(b, limits.Document, "receipt")
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := d.version("v"); err != nil {
+		return Receipt{}, err
+	}
+	d.require("rcpt", "event", "at")
+	r := Receipt{
+		Recipient: take(d, "rcpt", parsed(parseAddress)),
+		Event:     ReceiptEvent(take(d, "event", decodeWord)),
+		At:        take(d, "at", decodeTime),
+		Code:      take(d, "code", decodeText),
+		Text:      take(d, "text", decodeText),
+	}
+	if d.err == nil {
+		d.err = r.validate()
+	}
+	if d.err != nil {
+		return Receipt{}, d.err
+	}
+	return r, nil
+}
+
+func (r Receipt) validate() error {
+	switch {
+	case r.Recipient.IsZero() || r.At.IsZero() || !isWord(string(r.Event)):
+		return malformed("the receipt lacks its recipient, event or time")
+	case r.Event == EventFailed && r.Code == "":
+		return malformed("the receipt says failed and has no code")
+	case r.Code != "" && !isEnhancedCode(r.Code):
+		return malformed("the receipt's code %s is not of RFC 3463", quoteShort([]byte(r.Code)))
+	case !isSentence(r.Text):
+		return malformed("the receipt's text is over %d octets or not printable", maxSentence)
+	}
+	return nil
 }
 
 // Marshal writes the body. Errors: Invalid.
-func (r Receipt) Marshal() ([]byte, error) { return nil, nil }
-
-// Known reports whether the event is one of VAM/1; a reader ignores the others.
-func (e ReceiptEvent) Known() bool { return false }
-
-// State is the recipient state that the event leads to; "" for an unknown event.
-func (e ReceiptEvent) State() vam.RecipientState { return "" }
+func (r Receipt) Marshal() ([]byte, error) {
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	var w objectWriter
+	w.integer("v", 1)
+	w.text("rcpt", r.Recipient.String())
+	w.text("event", string(r.Event))
+	w.time("at", r.At)
+	w.optional("code", r.Code)
+	w.optional("text", r.Text)
+	return w.end(), nil
+}

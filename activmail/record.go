@@ -1,6 +1,7 @@
 package activmail
 
 import (
+	"bytes"
 	"encoding/hex"
 	"math"
 	"strings"
@@ -90,8 +91,8 @@ type Record struct {
 	// Bytes and SHA256 are of the whole main track; seal only.
 	Bytes  vam.Bytes
 	SHA256 Sum
-	// At is the time of an expire or revoke, in whole seconds UTC. Why is one word,
-	// revoke only.
+	// At is the time of an expire or revoke, in whole seconds UTC. Why is one word: of a
+	// revoke, or "cut" in the seal of a recording that its author did not end.
 	At  time.Time
 	Why string
 	// Crit makes a reader that does not know Kind stop.
@@ -102,7 +103,13 @@ type Record struct {
 func (k RecordKind) Known() bool { _, known := membersOf(k); return known }
 
 // HasBlob reports whether the record names bytes.
-func (r Record) HasBlob() bool { return !r.Blob.IsZero() }
+func (r Record) HasBlob() bool {
+	switch r.Kind {
+	case RecordInit, RecordPart, RecordPoster, RecordText:
+		return true
+	}
+	return false
+}
 
 // IsMedia reports whether the record's blob is a piece of the main track, and so of
 // the file that a recipient downloads.
@@ -122,7 +129,7 @@ func ParseRecord(line []byte, limits Limits) (Record, error) {
 	}
 	// The exact bytes are hashed and framed by line ends, so nothing stands around
 	// the object.
-	if len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}' || strings.ContainsAny(string(line), "\r\n") {
+	if len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}' || bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 {
 		return Record{}, malformed("the log line is not one JSON object on one line")
 	}
 	members, err := parseObject(line, "log line")
@@ -196,9 +203,6 @@ func (r *Record) decode(d *document, set memberSet) {
 		switch name {
 		case "b":
 			r.Blob = take(d, name, decodeSum)
-			if d.err == nil && r.Blob.IsZero() {
-				d.fail(name, "is all zero, which is the hash of nothing known")
-			}
 		case "l":
 			r.Length = take(d, name, decodeBytes)
 			if d.err == nil && r.Length == 0 {
