@@ -94,10 +94,10 @@ type Store interface {
 type Object interface {
 	// ID is the object's name.
 	ID() ID
-	// WriteAt writes p at off, in any order and with any gaps; a gap reads as zeros.
-	// Only verified bytes may come here. Concurrent writes must not overlap. After an
-	// error any part of p may have been written.
-	WriteAt(p []byte, off int64) error
+	// WriteAt is io.WriterAt: it writes all of p at off, in any order and with any
+	// gaps; a gap reads as zeros. Only verified bytes may come here. Concurrent writes
+	// must not overlap. After an error any part of p may have been written.
+	WriteAt(p []byte, off int64) (int, error)
 	// Sync makes everything durable that was written before the call. Concurrent
 	// callers share one flush. After an error, other than that of ctx, nothing that
 	// was written since the last successful Sync may be believed, even when it reads
@@ -119,19 +119,11 @@ type Object interface {
 	// PutSide stores the whole blob p under its hash, durably; one that is there
 	// already is left. Corrupt when p has another hash.
 	PutSide(ctx context.Context, sum Sum, p []byte) error
-	// Side opens a blob that PutSide stored. NotFound.
-	Side(ctx context.Context, sum Sum) (Side, error)
+	// Side opens a blob that PutSide stored and says how long it is. NotFound.
+	Side(ctx context.Context, sum Sum) (r io.ReadSeekCloser, size int64, err error)
 	// RemoveSide deletes it. One that is not there is no error. A power cut may bring
 	// it back.
 	RemoveSide(ctx context.Context, sum Sum) error
 	// Close releases the handle. Closing twice is no error.
 	Close() error
-}
-
-// Side is an open blob beside an object's media. It is for one goroutine.
-type Side interface {
-	io.ReadSeekCloser
-	io.ReaderAt
-	// Size is the whole length in octets.
-	Size() int64
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/videoactivmail/vam"
@@ -28,20 +27,20 @@ func Digest(ctx context.Context, obj Object, off, n int64) (Sum, error) {
 	return sum, nil
 }
 
-// VerifyRange returns Corrupt unless the n octets of obj from off on have the
-// SHA-256 want, and the errors of Digest. It says what a reader would get now, not
-// what a power cut would leave: a span that is found good after a restart is durable
-// only after a Sync.
-func VerifyRange(ctx context.Context, obj Object, off, n int64, want Sum) error {
+// VerifyRange reports whether the n octets of obj from off on are there and have the
+// SHA-256 want. Errors: those of ctx and of a disk that cannot read; they leave the
+// question open. The answer is what a reader would get now, not what a power cut
+// would leave: a span that is found good after a restart is durable only after a
+// Sync.
+func VerifyRange(ctx context.Context, obj Object, off, n int64, want Sum) (bool, error) {
 	got, err := Digest(ctx, obj, off, n)
 	if err != nil {
-		return err
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, nil
+		}
+		return false, err
 	}
-	if got != want {
-		return vam.Wrap(vam.Corrupt, fmt.Errorf("object %s: hash is %x, want %x", obj.ID(), got[:], want[:]),
-			"the stored octets %d to %d do not match their hash", off, off+n)
-	}
-	return nil
+	return got == want, nil
 }
 
 // ctxWriter stops a copy between two buffers when ctx ends.
