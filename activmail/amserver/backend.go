@@ -34,7 +34,9 @@ type Outbound interface {
 	// Head is where the message stands.
 	Head(ctx context.Context, pull Pull) (activmail.Head, error)
 	// Log is the records from index from on. With wait > 0 and nothing there yet, it
-	// blocks until there is news, wait is over or ctx ends.
+	// blocks until there is news, wait is over or ctx ends. A log that will hardly grow,
+	// a sealed one, need not be waited for. After revocation and expiry the log stays
+	// readable (AM-7.19).
 	Log(ctx context.Context, pull Pull, from int64, wait time.Duration) (Log, error)
 	// Entry is record n with its blob, under the same waiting rule.
 	Entry(ctx context.Context, pull Pull, n int64, wait time.Duration) (Entry, error)
@@ -42,8 +44,8 @@ type Outbound interface {
 	Media(ctx context.Context, pull Pull) (Media, error)
 	// Blob is the blob of that name, where a record of this message names it.
 	Blob(ctx context.Context, pull Pull, name activmail.Sum) (Blob, error)
-	// Proof proves inclusion or consistency. Errors also: Invalid (a size that the log
-	// has not reached).
+	// Proof proves inclusion or consistency. Errors also: any kind with a
+	// *activmail.PositionError in its chain where the log has not reached req.Size.
 	Proof(ctx context.Context, pull Pull, req ProofRequest) (activmail.Proof, error)
 	// PutReceipt takes what a recipient's domain says of one recipient and reports
 	// whether it was new. The token is not used here. Errors also: Denied.
@@ -115,13 +117,15 @@ type Pull struct {
 	Remote netip.AddrPort
 }
 
-// Log is a piece of a log. One without Lines says that there is nothing at that index
-// yet: 204 while the log may grow, 416 when the index lies beyond Size.
+// Log is a piece of a log. One without Lines says that there is nothing at that index:
+// 204 while the log may grow, 416 when the index lies beyond Size or the log Ended.
 type Log struct {
-	// Size is the number of lines of the log now.
-	Size int64
-	// Lines is the raw lines from the asked index up to Size, each with its LF. The
-	// handler closes it.
+	// Size is the number of lines of the log now. Ended says that it ends in a revoke,
+	// after which nothing can follow.
+	Size  int64
+	Ended bool
+	// Lines is the raw lines from the asked index on, each with its LF: up to Size, or
+	// fewer, but at least one. The handler closes it.
 	Lines io.ReadCloser
 	// Octets is the length of Lines; -1 where it is not known.
 	Octets int64
@@ -129,12 +133,13 @@ type Log struct {
 	Checkpoint []byte
 }
 
-// Entry is one record of a log. One without Line says that it is not there yet.
+// Entry is one record of a log. One without Line says that it is not there: yet, or,
+// with Ended, ever.
 type Entry struct {
-	// Size is the number of lines of the log now; Sealed says that it ends in a seal or
-	// a revoke, so that nobody need wait for more.
-	Size   int64
-	Sealed bool
+	// Size is the number of lines of the log now. Ended says that it ends in a revoke,
+	// after which nothing can follow.
+	Size  int64
+	Ended bool
 	// Line is the record without LF; Checkpoint covers it.
 	Line       []byte
 	Checkpoint []byte
@@ -157,9 +162,11 @@ type Media struct {
 	Size        vam.Bytes
 	Complete    bool
 	ContentType string // "" is application/octet-stream
-	// ETag is a strong validator without quotes, the same while the media only grows;
-	// "" is none.
+	// ETag is a strong validator without quotes; required once Complete (AM-7.17).
 	ETag string
+	// Withdrawn, if not nil, is closed when the message is revoked or expires: what is
+	// under way is then cut off (AM-7.20).
+	Withdrawn <-chan struct{}
 }
 
 // Blob is a blob of a message, or the place where a store has it.
@@ -168,6 +175,7 @@ type Blob struct {
 	Content     Content
 	Size        vam.Bytes
 	ContentType string // "" is application/octet-stream
+	Withdrawn   <-chan struct{}
 	// Redirect is the https URL of a store that serves exactly these bytes to anyone
 	// who knows the URL (AM-7.8).
 	Redirect string

@@ -2,7 +2,10 @@ package amserver
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -30,6 +33,11 @@ type HandlerOptions struct {
 	Authority func(host string) bool
 	// Limits bound what a peer may send; zero is activmail.DefaultLimits.
 	Limits activmail.Limits
+	// Waits and WaitsPerToken bound the requests that wait for news (Prefer: wait), in
+	// all and for one pull token; 0 is 20,000 and 8.
+	Waits, WaitsPerToken int
+	// BodyMemory bounds the request bodies held in memory at one time; 0 is 64 MiB.
+	BodyMemory vam.Bytes
 	// Failed, if not nil, is told of every error that was answered, for logs and
 	// metrics. It must not block.
 	Failed func(ctx context.Context, f Failure)
@@ -54,4 +62,187 @@ type Failure struct {
 	Remote    netip.AddrPort
 	Status    int
 	Err       error
+}
+
+// handler is the state that requests share.
+type handler struct {
+	HandlerOptions
+	mux    *http.ServeMux
+	bodies budget
+	waits  waits
+	nonces nonces
+	pieces pieces
+}
+
+// operation answers one method of one resource. An error that it returns is answered as
+// a problem; it must not have written anything then.
+type operation struct {
+	name  string
+	serve func(h *handler, w http.ResponseWriter, r *http.Request) error
+}
+
+// NewHandler makes the handler of all resources of VAM/1 for peers. It answers every
+// path below BasePath; unknown ones are 404.
+func NewHandler(options HandlerOptions) http.Handler {
+	h := &handler{HandlerOptions: options, mux: http.NewServeMux()}
+	if h.Limits == (activmail.Limits{}) {
+		h.Limits = activmail.DefaultLimits()
+	}
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	if h.Waits == 0 {
+		h.Waits = 20_000
+	}
+	if h.WaitsPerToken == 0 {
+		h.WaitsPerToken = 8
+	}
+	if h.BodyMemory == 0 {
+		h.BodyMemory = 64 * vam.MiB
+	}
+	h.bodies.free = int64(h.BodyMemory)
+	if options.Inbound != nil {
+		h.handle("/in/{origin}/{mid}/{offer}", methods{"PUT": {"put-offer", (*handler).putOffer}, "GET": {"offer-state", (*handler).offerState}})
+		h.handle("/in/{origin}/{mid}/poke", methods{"POST": {"poke", (*handler).poke}})
+	}
+	if options.Outbound != nil {
+		h.handle("/m/{mid}", methods{"GET": {"head", (*handler).head}})
+		h.handle("/m/{mid}/log", methods{"GET": {"log", (*handler).getLog}})
+		h.handle("/m/{mid}/e/{n}", methods{"GET": {"entry", (*handler).entry}})
+		h.handle("/m/{mid}/media", methods{"GET": {"media", (*handler).media}})
+		h.handle("/m/{mid}/b/{sum}", methods{"GET": {"blob", (*handler).blob}})
+		h.handle("/m/{mid}/proof", methods{"GET": {"proof", (*handler).proof}})
+		h.handle("/m/{mid}/rcpt/{rid}/{event}", methods{"PUT": {"receipt", (*handler).receipt}})
+		h.handle("/m/{mid}/token", methods{"POST": {"token", (*handler).token}})
+	}
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.fail(w, r, "", vam.Errorf(vam.NotFound, "there is nothing at this path; VAM/1 is served below %s", BasePath))
+	})
+	return h
+}
+
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["X-Content-Type-Options"] = []string{"nosniff"}
+	header["Cache-Control"] = []string{"no-store"}
+	// The mux would redirect to the clean form of a path, but a peer sends no other.
+	if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
+		h.fail(w, r, "", vam.Errorf(vam.NotFound, "there is nothing at this path"))
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// methods are the operations of a resource. HEAD is that of GET.
+type methods map[string]operation
+
+func (h *handler) handle(path string, ops methods) {
+	allow := make([]string, 0, len(ops)+1)
+	for _, m := range []string{"GET", "PUT", "POST"} {
+		if _, ok := ops[m]; ok {
+			allow = append(allow, m)
+		}
+	}
+	if _, ok := ops["GET"]; ok {
+		allow = append(allow, "HEAD")
+	}
+	h.mux.HandleFunc(BasePath+path, func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		op, ok := ops[method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			h.answer(w, r, "", methodProblem(r.Method, allow), nil)
+			return
+		}
+		h.run(w, r, op)
+	})
+}
+
+func (h *handler) run(w http.ResponseWriter, r *http.Request, op operation) {
+	err := h.checkAuthority(r)
+	if err == nil {
+		err = op.serve(h, w, r)
+	}
+	if err != nil {
+		h.fail(w, r, op.name, err)
+	}
+}
+
+// checkAuthority ends requests that were meant for another server (AM-3.10).
+func (h *handler) checkAuthority(r *http.Request) error {
+	if h.Authority == nil || h.Authority(hostOf(r.Host)) {
+		return nil
+	}
+	return vam.Errorf(vam.NotFound, "this server does not answer for that name; look up the SRV record of the domain again").
+		WithProblem("not-our-domain")
+}
+
+// hostOf is the name in an authority, in lower case and without port.
+func hostOf(authority string) string {
+	host := strings.ToLower(authority)
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(host, ".")
+}
+
+// cutOff is the error of a body that broke off after its header was sent.
+type cutOff struct{ err error }
+
+func (e *cutOff) Error() string { return "the body broke off: " + e.err.Error() }
+func (e *cutOff) Unwrap() error { return e.err }
+
+// fail answers err as a problem. A body that broke off resets its stream instead, so
+// that nobody takes the piece for the whole.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
+	if cut := (*cutOff)(nil); errors.As(err, &cut) {
+		h.report(r, op, 0, err)
+		panic(http.ErrAbortHandler)
+	}
+	p := activmail.ProblemFor(err)
+	if own := (*statusError)(nil); errors.As(err, &own) {
+		p.Status = own.status
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		if signedOperation(op) {
+			w.Header().Set("Accept-Signature", activmail.AcceptSignature(r.Method != "GET" && r.Method != "HEAD"))
+		} else {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+	case http.StatusPreconditionFailed:
+		// Here a log position is something that was asked for and is not there (AM-7.6,
+		// AM-7.14); as a precondition it belongs to the submission role.
+		if pos := (*activmail.PositionError)(nil); errors.As(err, &pos) {
+			p.Status = http.StatusRequestedRangeNotSatisfiable
+		}
+	}
+	h.answer(w, r, op, p, err)
+}
+
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, op string, p activmail.Problem, err error) {
+	h.report(r, op, p.Status, err)
+	p.WriteTo(w)
+}
+
+func (h *handler) report(r *http.Request, op string, status int, err error) {
+	if h.Failed != nil {
+		h.Failed(r.Context(), Failure{Operation: op, Remote: remoteOf(r), Status: status, Err: err})
+	}
+}
+
+func methodProblem(method string, allow []string) activmail.Problem {
+	return activmail.Problem{
+		Name: "not-found", Title: "Method not allowed", Status: http.StatusMethodNotAllowed, Size: -1,
+		Detail: method + " means nothing here; " + strings.Join(allow, ", ") + " does",
+	}
+}
+
+func remoteOf(r *http.Request) netip.AddrPort {
+	p, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return unmap(p)
 }

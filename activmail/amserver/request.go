@@ -1,0 +1,274 @@
+package amserver
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+)
+
+// signedOperation reports whether an operation is authenticated by a request signature,
+// not by a bearer token.
+func signedOperation(op string) bool {
+	switch op {
+	case "put-offer", "offer-state", "poke", "receipt", "token":
+		return true
+	}
+	return false
+}
+
+// signature says how a request must be signed.
+type signature struct {
+	operation string
+	// domain must have signed; "" is anybody, whom the backend then judges. mismatch, if
+	// not nil, is the error for another one in place of signature-invalid.
+	domain   vam.Domain
+	mismatch error
+}
+
+// verify checks the signature of a request with the body that was read; nil is none.
+// The name of the key is compared with the domain before anybody is asked for the key
+// (AM-3.11).
+func (h *handler) verify(r *http.Request, body []byte, want signature) (activmail.VerifiedRequest, error) {
+	lookup := func(ctx context.Context, keyid string) (ed25519.PublicKey, error) {
+		domain, err := activmail.RequestKeyDomain(keyid)
+		if err != nil {
+			return nil, err
+		}
+		if want.domain != "" && domain != want.domain {
+			if want.mismatch != nil {
+				return nil, want.mismatch
+			}
+			return nil, vam.Errorf(vam.Unauthenticated, "the request is signed by %s and must be signed by %s", domain, want.domain).
+				WithProblem("signature-invalid")
+		}
+		if err := h.admit(r, want.operation, domain); err != nil {
+			return nil, err
+		}
+		if h.Keys == nil {
+			return nil, vam.Errorf(vam.Unavailable, "this server cannot look up request keys now").WithProblem("key-not-found")
+		}
+		return h.Keys(ctx, keyid)
+	}
+	return activmail.VerifyRequest(r, activmail.DigestOf(body), lookup, h.Now())
+}
+
+func (h *handler) admit(r *http.Request, op string, domain vam.Domain) error {
+	if h.Admit == nil {
+		return nil
+	}
+	return h.Admit(r.Context(), Admission{Operation: op, Remote: remoteOf(r), Domain: domain})
+}
+
+// readBody reads the body of a signed request of the given media type into memory, as
+// far as it is admitted and within limit. release gives the memory back.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request, op, mediaType string, limit vam.Bytes) (body []byte, release func(), err error) {
+	if err := h.admit(r, op, ""); err != nil {
+		return nil, nil, err
+	}
+	if r.Header.Get("Signature-Input") == "" || r.Header.Get("Signature") == "" {
+		return nil, nil, vam.Errorf(vam.Unauthenticated, "this request must be signed (AM-3.1)").WithProblem("signature-invalid")
+	}
+	if err := checkMediaType(r, mediaType); err != nil {
+		return nil, nil, err
+	}
+	size := vam.Bytes(r.ContentLength)
+	if size > limit {
+		return nil, nil, bodyTooLarge(limit)
+	}
+	if size < 0 {
+		size = limit
+	}
+	if !h.bodies.take(int64(size)) {
+		return nil, nil, vam.Errorf(vam.Unavailable, "this server is reading as many requests as it has memory for").
+			WithProblem("busy").WithRetry(5 * time.Second)
+	}
+	release = func() { h.bodies.give(int64(size)) }
+	body, err = readAll(http.MaxBytesReader(w, r.Body, int64(limit)), r.ContentLength)
+	if err == nil {
+		return body, release, nil
+	}
+	release()
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, nil, bodyTooLarge(limit)
+	}
+	return nil, nil, vam.Wrap(vam.Invalid, err, "the body of the request did not arrive whole")
+}
+
+// readAll reads r into a slice of the announced length, where there is one.
+func readAll(r io.Reader, announced int64) ([]byte, error) {
+	if announced < 0 {
+		return io.ReadAll(r)
+	}
+	body := make([]byte, announced)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+func bodyTooLarge(limit vam.Bytes) error {
+	return vam.Errorf(vam.TooLarge, "the body is over the %v that this server takes here", limit).WithProblem("too-large")
+}
+
+func checkMediaType(r *http.Request, want string) error {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" {
+		return &statusError{http.StatusUnsupportedMediaType, vam.Errorf(vam.Invalid, "a body of VAM/1 has no content coding").WithProblem("malformed")}
+	}
+	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
+		return &statusError{http.StatusUnsupportedMediaType, vam.Errorf(vam.Invalid, "the body must be of the type %s", want).WithProblem("malformed")}
+	}
+	return nil
+}
+
+// statusError is answered with a status other than that of its kind.
+type statusError struct {
+	status int
+	err    *vam.Error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+// pull reads what every pull has: the message and the token. An id that is none is as
+// unknown as a message that is not there, and both hide behind the token (AM-7.25).
+func pull(r *http.Request) (Pull, error) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Pull{}, vam.Errorf(vam.Unauthenticated, "this resource wants Authorization: Bearer and a pull token").WithProblem("token-invalid")
+	}
+	token, err := activmail.ParsePullToken(strings.TrimLeft(secret, " "))
+	if err != nil {
+		return Pull{}, err
+	}
+	mid, err := vam.ParseMessageID(r.PathValue("mid"))
+	if err != nil {
+		return Pull{}, vam.Wrap(vam.Unauthenticated, err, "the token does not open this message").WithProblem("token-invalid")
+	}
+	return Pull{MessageID: mid, Token: token, Remote: remoteOf(r)}, nil
+}
+
+// offerPath reads {origin}, {mid} and, where the path has it, {offer}.
+func offerPath(r *http.Request) (OfferName, error) {
+	origin, err1 := vam.ParseDomain(r.PathValue("origin"))
+	mid, err2 := vam.ParseMessageID(r.PathValue("mid"))
+	name := OfferName{Origin: origin, MessageID: mid}
+	var err3 error
+	if s := r.PathValue("offer"); s != "" {
+		name.Offer, err3 = vam.ParseMessageID(s)
+	}
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return name, vam.Wrap(vam.Invalid, err, "the path is not /in/{domain}/{message id}/{offer id}").WithProblem("malformed")
+	}
+	if string(origin) != r.PathValue("origin") {
+		return name, vam.Errorf(vam.Invalid, "the domain in the path must be in lower case").WithProblem("malformed")
+	}
+	return name, nil
+}
+
+// count reads a decimal number without sign or leading zeros.
+func count(s string) (int64, bool) {
+	if s == "" || len(s) > 15 || (s[0] == '0' && s != "0") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}
+
+func parseSum(s string) (activmail.Sum, bool) {
+	var sum activmail.Sum
+	if len(s) != 2*len(sum) || strings.ToLower(s) != s {
+		return sum, false
+	}
+	_, err := hex.Decode(sum[:], []byte(s))
+	return sum, err == nil
+}
+
+// preferredWait is the time of Prefer: wait (RFC 7240 section 4.3), at most that of the
+// protocol; 0 without it and for HEAD.
+func preferredWait(r *http.Request) time.Duration {
+	if r.Method == http.MethodHead {
+		return 0
+	}
+	for _, field := range r.Header["Prefer"] {
+		for _, item := range strings.Split(field, ",") {
+			item, _, _ = strings.Cut(item, ";")
+			name, value, _ := strings.Cut(item, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			n, ok := count(strings.Trim(strings.TrimSpace(value), `"`))
+			if !ok {
+				return 0
+			}
+			return min(time.Duration(min(n, 3600))*time.Second, activmail.MaxWait)
+		}
+	}
+	return 0
+}
+
+// budget is an amount of memory.
+type budget struct {
+	mu   sync.Mutex
+	free int64
+}
+
+func (b *budget) take(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > b.free {
+		return false
+	}
+	b.free -= n
+	return true
+}
+
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	b.free += n
+	b.mu.Unlock()
+}
+
+// waits counts the requests that wait for news.
+type waits struct {
+	mu    sync.Mutex
+	total int
+	of    map[activmail.Token]int
+}
+
+// enterWait takes a place to wait with a token (AM-7.11). leave gives it back.
+func (h *handler) enterWait(t activmail.Token, wait time.Duration) (leave func(), err error) {
+	if wait == 0 {
+		return func() {}, nil
+	}
+	w := &h.waits
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.total >= h.Waits || w.of[t] >= h.WaitsPerToken {
+		return nil, vam.Errorf(vam.Busy, "too many requests wait here: at most %d for one message and domain", h.WaitsPerToken).
+			WithProblem("rate").WithRetry(time.Second)
+	}
+	if w.of == nil {
+		w.of = make(map[activmail.Token]int)
+	}
+	w.total++
+	w.of[t]++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.total--
+		if w.of[t]--; w.of[t] == 0 {
+			delete(w.of, t)
+		}
+	}, nil
+}
