@@ -59,13 +59,14 @@ var packages = map[string]layer{
 	"internal/config": settings,
 	"internal/daemon": composition,
 
-	"internal/archtest":      fixture,
-	"internal/blob/blobtest": fixture,
-	"internal/netem":         fixture,
-	"internal/netns":         fixture,
-	"internal/storetest":     fixture,
-	"e2e":                    fixture,
-	"bench":                  fixture,
+	"internal/archtest":       fixture,
+	"internal/blob/blobtest":  fixture,
+	"internal/fault/powercut": fixture,
+	"internal/netem":          fixture,
+	"internal/netns":          fixture,
+	"internal/storetest":      fixture,
+	"e2e":                     fixture,
+	"bench":                   fixture,
 }
 
 // subtrees gives a layer to every package below a folder.

@@ -35,10 +35,6 @@ type Rule struct {
 	Only  bool          // that hit alone; otherwise every one from there on
 }
 
-func (r Rule) applies(hit int) bool {
-	return hit == r.From || hit > r.From && !r.Only
-}
-
 // Parse reads a comma-separated list of rules. An empty list is no rules.
 func Parse(spec string) ([]Rule, error) {
 	var rules []Rule

@@ -54,6 +54,10 @@ func hit(name string) []Rule {
 	return out
 }
 
+func (r Rule) applies(hit int) bool {
+	return hit == r.From || hit > r.From && !r.Only
+}
+
 func loadEnv() {
 	rules, err := Parse(os.Getenv(Env))
 	if err != nil {
