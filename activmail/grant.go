@@ -1,34 +1,37 @@
 package activmail
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/videoactivmail/vam"
 )
 
 // TokenRequest is the body of POST /m/{mid}/token: a recipient's domain asks for a new
-// pull token for the message of an offer that it got (AM-7.2).
+// pull token for the message of an offer that it got (AM-7.21).
 type TokenRequest struct {
-	Offer vam.MessageID `json:"offer"`
+	Offer vam.MessageID
 }
 
 // ParseTokenRequest reads the body. Errors: Invalid, TooLarge.
 func ParseTokenRequest(b []byte, limits Limits) (TokenRequest, error) {
-	if vam.Bytes(len(b)) > limits.Document {
-		return TokenRequest{}, vam.Errorf(vam.TooLarge, "the token request is over the %v of this server", limits.Document)
+	d, err := openDocument(b, limits.Document, "token request")
+	if err != nil {
+		return TokenRequest{}, err
 	}
-	var r TokenRequest
-	if err := json.Unmarshal(b, &r); err != nil {
-		return TokenRequest{}, vam.Wrap(vam.Invalid, err, `the token request is not {"offer":"…"}`)
+	d.require("offer")
+	r := TokenRequest{Offer: take(d, "offer", parsed(vam.ParseMessageID))}
+	if d.err != nil {
+		return TokenRequest{}, d.err
 	}
-	var err error
-	r.Offer, err = vam.ParseMessageID(string(r.Offer))
-	return r, err
+	return r, nil
 }
 
-// Marshal writes the body.
-func (r TokenRequest) Marshal() ([]byte, error) { return json.Marshal(r) }
+// Marshal writes the body. It never fails.
+func (r TokenRequest) Marshal() ([]byte, error) {
+	var w objectWriter
+	w.text("offer", string(r.Offer))
+	return w.end(), nil
+}
 
 // TokenGrant is the answer to a TokenRequest.
 type TokenGrant struct {
@@ -36,33 +39,27 @@ type TokenGrant struct {
 	Expires time.Time // whole seconds, UTC
 }
 
-type grantJSON struct {
-	Token   string `json:"token"`
-	Expires string `json:"expires"`
-}
-
-// Marshal writes the answer; it holds the secret.
-func (g TokenGrant) Marshal() ([]byte, error) {
-	return json.Marshal(grantJSON{Token: string(g.Token), Expires: formatStamp(g.Expires)})
-}
-
-// ParseTokenGrant reads an answer. Errors: Invalid, Unauthenticated (not a pull
-// token), TooLarge.
+// ParseTokenGrant reads an answer. Errors: Invalid, TooLarge.
 func ParseTokenGrant(b []byte, limits Limits) (TokenGrant, error) {
-	if vam.Bytes(len(b)) > limits.Document {
-		return TokenGrant{}, vam.Errorf(vam.TooLarge, "the token answer is over %v", limits.Document)
-	}
-	var j grantJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return TokenGrant{}, vam.Wrap(vam.Invalid, err, `the token answer is not {"token":"…","expires":"…"}`)
-	}
-	token, err := ParsePullToken(j.Token)
+	d, err := openDocument(b, limits.Document, "token answer")
 	if err != nil {
 		return TokenGrant{}, err
 	}
-	expires, err := parseStamp(j.Expires)
-	if err != nil || expires.IsZero() {
-		return TokenGrant{}, vam.Wrap(vam.Invalid, err, "the token answer does not say when the token expires")
+	d.require("token", "expires")
+	g := TokenGrant{
+		Token:   take(d, "token", parsed(ParsePullToken)),
+		Expires: take(d, "expires", decodeTime),
 	}
-	return TokenGrant{Token: token, Expires: expires}, nil
+	if d.err != nil {
+		return TokenGrant{}, d.err
+	}
+	return g, nil
+}
+
+// Marshal writes the answer; it holds the secret. It never fails.
+func (g TokenGrant) Marshal() ([]byte, error) {
+	var w objectWriter
+	w.text("token", string(g.Token))
+	w.time("expires", g.Expires)
+	return w.end(), nil
 }

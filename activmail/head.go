@@ -1,7 +1,6 @@
 package activmail
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -15,9 +14,9 @@ type Head struct {
 	MessageID vam.MessageID
 	Origin    vam.Domain
 	Kind      vam.Kind
-	State     vam.State
+	State     vam.State // Live or Sealed
 	// LogSize is the number of log lines; Size is the length of the main track so
-	// far. Both are final once State is not Live.
+	// far. Size is final once State is Sealed.
 	LogSize int64
 	Size    vam.Bytes
 	// Duration is that of the main track so far; 0 is not known.
@@ -32,73 +31,73 @@ type Head struct {
 	Checkpoint []byte
 }
 
-type headJSON struct {
-	V      int           `json:"v"`
-	MID    vam.MessageID `json:"mid"`
-	Origin vam.Domain    `json:"origin"`
-	Kind   vam.Kind      `json:"kind"`
-	State  vam.State     `json:"state"`
-	Log    int64         `json:"log"`
-	Size   int64         `json:"size"`
-	Dur    float64       `json:"dur,omitempty"`
-	CT     string        `json:"ct,omitempty"`
-	Tracks []string      `json:"tr,omitempty"`
-	At     string        `json:"at,omitempty"`
-	Exp    string        `json:"exp,omitempty"`
-	CP     string        `json:"cp"`
-}
-
-// Marshal writes the document.
-func (h Head) Marshal() ([]byte, error) {
-	return json.Marshal(headJSON{
-		V: 1, MID: h.MessageID, Origin: h.Origin, Kind: h.Kind, State: h.State,
-		Log: h.LogSize, Size: int64(h.Size), Dur: h.Duration.Seconds(), CT: h.ContentType,
-		Tracks: h.Tracks, At: formatStamp(h.Created), Exp: formatStamp(h.Expires), CP: string(h.Checkpoint),
-	})
-}
-
 // ParseHead reads a message head. The checkpoint is not verified yet: see
-// [OpenCheckpoint]. Errors: Invalid, TooLarge.
+// [OpenCheckpoint]. Errors: Invalid (malformed, version), TooLarge.
 func ParseHead(b []byte, limits Limits) (Head, error) {
-	if vam.Bytes(len(b)) > limits.Document {
-		return Head{}, vam.Errorf(vam.TooLarge, "the message head has %v and at most %v are read", vam.Bytes(len(b)), limits.Document)
+	d, err := openDocument(b, limits.Document, "message head")
+	if err != nil {
+		return Head{}, err
 	}
-	var j headJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return Head{}, vam.Wrap(vam.Invalid, err, "the message head is not the JSON that VAM/1 defines")
+	if err := d.version("v"); err != nil {
+		return Head{}, err
 	}
-	created, err1 := parseStamp(j.At)
-	expires, err2 := parseStamp(j.Exp)
-	mid, err3 := vam.ParseMessageID(string(j.MID))
+	d.require("mid", "origin", "kind", "state", "log", "size", "at", "cp")
+	h := Head{
+		MessageID:   take(d, "mid", parsed(vam.ParseMessageID)),
+		Origin:      take(d, "origin", parsed(parseDomain)),
+		Kind:        take(d, "kind", parsed(vam.ParseKind)),
+		State:       vam.State(take(d, "state", decodeText)),
+		LogSize:     take(d, "log", decodeInteger),
+		Size:        take(d, "size", decodeBytes),
+		Duration:    take(d, "dur", decodeSeconds),
+		ContentType: take(d, "ct", decodeMediaType),
+		Tracks:      list(d, "tr", limits.Tracks, decodeWord),
+		Created:     take(d, "at", decodeTime),
+		Expires:     take(d, "exp", decodeTime),
+		Checkpoint:  take(d, "cp", decodeOctets),
+	}
+	if d.err == nil && h.State != vam.Live && h.State != vam.Sealed {
+		d.fail("state", "is neither live nor sealed")
+	}
+	if d.err != nil {
+		return Head{}, d.err
+	}
 	switch {
-	case j.V != 1:
-		return Head{}, vam.Errorf(vam.Invalid, "the message head has version %d and this reader knows version 1", j.V).WithProblem("version")
-	case err1 != nil || err2 != nil || err3 != nil,
-		j.Log < 0, j.Log > limits.Lines, j.Size < 0, vam.Bytes(j.Size) > limits.Message,
-		j.Dur < 0, j.Dur > maxHeadSeconds, len(j.Tracks) > limits.Tracks, vam.Bytes(len(j.CP)) > limits.Checkpoint:
-		return Head{}, vam.Errorf(vam.Invalid, "a member of the message head is not well formed or over its limit")
+	case h.LogSize > limits.Lines:
+		return Head{}, vam.Errorf(vam.TooLarge, "the log has %d lines; the limit here is %d", h.LogSize, limits.Lines).WithProblem("too-large")
+	case h.Size > limits.Message:
+		return Head{}, tooLarge("message", limits.Message)
+	case vam.Bytes(len(h.Checkpoint)) > limits.Checkpoint:
+		return Head{}, tooLarge("checkpoint", limits.Checkpoint)
 	}
-	return Head{
-		MessageID: mid, Origin: j.Origin, Kind: j.Kind, State: j.State,
-		LogSize: j.Log, Size: vam.Bytes(j.Size), Duration: time.Duration(j.Dur * float64(time.Second)),
-		ContentType: j.CT, Tracks: j.Tracks, Created: created, Expires: expires, Checkpoint: []byte(j.CP),
-	}, nil
+	return h, nil
 }
 
-// maxHeadSeconds keeps a duration well inside time.Duration.
-const maxHeadSeconds = 1e8
-
-func formatStamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// Marshal writes the document. Errors: Invalid.
+func (h Head) Marshal() ([]byte, error) {
+	var w objectWriter
+	w.integer("v", 1)
+	w.text("mid", string(h.MessageID))
+	w.text("origin", string(h.Origin))
+	w.text("kind", string(h.Kind))
+	w.text("state", string(h.State))
+	w.integer("log", h.LogSize)
+	w.integer("size", int64(h.Size))
+	if h.Duration > 0 {
+		w.seconds("dur", h.Duration)
 	}
-	return t.UTC().Truncate(time.Second).Format(time.RFC3339)
-}
-
-func parseStamp(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
+	w.optional("ct", h.ContentType)
+	if len(h.Tracks) > 0 {
+		w.texts("tr", h.Tracks)
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	return t.UTC(), err
+	w.time("at", h.Created)
+	w.time("exp", h.Expires)
+	w.text("cp", string(h.Checkpoint))
+	body := w.end()
+	limits := DefaultLimits()
+	limits.Lines, limits.Message = maxInteger, maxInteger
+	if _, err := ParseHead(body, limits); err != nil {
+		return nil, err
+	}
+	return body, nil
 }

@@ -37,7 +37,8 @@ type Limits struct {
 	OfferLog vam.Bytes
 	// Recipients is the greatest number of recipients in one offer; default 100.
 	Recipients int
-	// Forwards is the longest chain of forwards; default 5.
+	// Forwards is the longest chain of forwards; default 5. A longer one is read, and its
+	// recipients are rejected.
 	Forwards int
 
 	// Checkpoint is the longest checkpoint text; default 2 KiB.

@@ -51,6 +51,10 @@ type BlobRef struct {
 	Length vam.Bytes
 }
 
+// maxForwardsRead bounds fwd. A chain over Limits.Forwards is no fault of form: the
+// recipients are rejected with 5.4.6 (AM-6.29).
+const maxForwardsRead = 100
+
 // Domain is the domain of the recipients.
 func (o *Offer) Domain() vam.Domain {
 	if len(o.Envelope.To) == 0 {
@@ -86,7 +90,7 @@ func ParseOffer(b []byte, limits Limits) (*Offer, error) {
 		Checkpoint:   take(d, "cp", decodeOctets),
 		Token:        Token(take(d, "token", parsed(ParsePullToken))),
 		TokenExpires: take(d, "token_exp", decodeTime),
-		Forwards:     list(d, "fwd", limits.Forwards, parsed(ParseMessageRef)),
+		Forwards:     list(d, "fwd", maxForwardsRead, parsed(ParseMessageRef)),
 	}
 	if d.err == nil && o.State == vam.Sealed {
 		d.require("size")
@@ -210,8 +214,6 @@ func (o *Offer) bound(limits Limits) error {
 		return tooLarge("mail in the offer", limits.Mail)
 	case vam.Bytes(len(o.Checkpoint)) > limits.Checkpoint:
 		return tooLarge("checkpoint", limits.Checkpoint)
-	case len(o.Forwards) > limits.Forwards:
-		return vam.Errorf(vam.TooLarge, "the message was forwarded %d times; the limit here is %d", len(o.Forwards), limits.Forwards).WithProblem("too-large")
 	case o.MailRef == nil && len(o.Mail) == 0:
 		return malformed("the offer has an empty mail")
 	case o.MailRef != nil && len(o.Mail) > 0:
@@ -255,6 +257,9 @@ func (o *Offer) OpenLog(limits Limits) (*Validator, Checkpoint, error) {
 func (o *Offer) Marshal(limits Limits) ([]byte, error) {
 	if err := o.Validate(limits); err != nil {
 		return nil, err
+	}
+	if len(o.Forwards) > limits.Forwards {
+		return nil, vam.Errorf(vam.TooLarge, "the message was forwarded %d times; the limit is %d", len(o.Forwards), limits.Forwards).WithProblem("too-large")
 	}
 	lines := make([]string, len(o.Log))
 	for i, line := range o.Log {

@@ -3,6 +3,7 @@ package activmail
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -78,7 +79,7 @@ func ParseReceipt(b []byte, limits Limits) (Receipt, error) {
 	d.require("rcpt", "event", "at")
 	r := Receipt{
 		Recipient: take(d, "rcpt", parsed(parseAddress)),
-		Event:     ReceiptEvent(take(d, "event", decodeWord)),
+		Event:     ReceiptEvent(take(d, "event", decodeEvent)),
 		At:        take(d, "at", decodeTime),
 		Code:      take(d, "code", decodeText),
 		Text:      take(d, "text", decodeText),
@@ -94,7 +95,7 @@ func ParseReceipt(b []byte, limits Limits) (Receipt, error) {
 
 func (r Receipt) validate() error {
 	switch {
-	case r.Recipient.IsZero() || r.At.IsZero() || !isWord(string(r.Event)):
+	case r.Recipient.IsZero() || r.At.IsZero() || !isEventName(string(r.Event)):
 		return malformed("the receipt lacks its recipient, event or time")
 	case r.Event == EventFailed && r.Code == "":
 		return malformed("the receipt says failed and has no code")
@@ -119,4 +120,16 @@ func (r Receipt) Marshal() ([]byte, error) {
 	w.optional("code", r.Code)
 	w.optional("text", r.Text)
 	return w.end(), nil
+}
+
+func decodeEvent(raw []byte) (string, string) {
+	s, why := decodeText(raw)
+	if why == "" && !isEventName(s) {
+		why = "is not an event name (1 to 32 of a-z and -)"
+	}
+	return s, why
+}
+
+func isEventName(s string) bool {
+	return len(s) >= 1 && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == ""
 }
