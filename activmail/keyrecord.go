@@ -58,7 +58,7 @@ func ParseRequestKey(txt string) (ed25519.PublicKey, error) {
 		return nil, badSignature("the key record has not s=vam: it is not a key for requests")
 	}
 	p, ok := lookup(tags, "p")
-	if p = unfold(p); ok && p == "" {
+	if ok && p == "" {
 		return nil, badSignature("the key was withdrawn by its domain")
 	}
 	key, err := ParseMessageKey(p)

@@ -10,11 +10,12 @@ import (
 type tag struct{ name, value string }
 
 // parseTags reads a tag list (RFC 6376 section 3.2): "name=value" between semicolons,
-// folding white space around both, no name twice, an empty last element allowed.
-// Unknown names are the caller's to ignore. what names the list in errors; limit is in
-// octets. Errors: Invalid, TooLarge.
+// folding white space around both and none inside, no name twice, an empty last element
+// allowed. Unknown names are the caller's to ignore. what names the list in errors;
+// limit is in octets after unfolding. Errors: Invalid, TooLarge.
 func parseTags(s, what string, limit int) ([]tag, error) {
 	const most = 32
+	s = strings.NewReplacer("\r\n ", " ", "\r\n\t", "\t").Replace(s)
 	if len(s) > limit {
 		return nil, tooLarge(what, vam.Bytes(limit))
 	}
@@ -41,12 +42,9 @@ func parseTags(s, what string, limit int) ([]tag, error) {
 	return out, nil
 }
 
-// whiteSpace is FWS: blanks, and line ends that header folding left.
-const whiteSpace = " \t\r\n"
+const whiteSpace = " \t"
 
-func notTagChar(r rune) bool {
-	return (r < '!' || r > '~') && !strings.ContainsRune(whiteSpace, r)
-}
+func notTagChar(r rune) bool { return r < '!' || r > '~' }
 
 func isTagName(s string) bool {
 	if s == "" || !strings.Contains(alphanumeric[:52], s[:1]) {
@@ -65,14 +63,5 @@ func lookup(tags []tag, name string) (string, bool) {
 	return "", false
 }
 
-// unfold takes all white space out of a value that may be folded anywhere, such as
-// base64 (RFC 6376 section 3.2).
-func unfold(s string) string {
-	if !strings.ContainsAny(s, whiteSpace) {
-		return s
-	}
-	return strings.Join(strings.Fields(s), "")
-}
-
-// maxTagList is the longest tag list, in octets: that of a TXT record or header value.
-const maxTagList = 4096
+// maxTagList is the longest tag list in a TXT record, in octets.
+const maxTagList = 1024

@@ -26,10 +26,13 @@ type MessageHeader struct {
 	Duration   time.Duration
 }
 
+// maxMessageHeader is the longest value after unfolding, in octets (AM-12.2).
+const maxMessageHeader = 1024
+
 // ParseMessageHeader reads a header value, folded or not. Unknown tags are ignored.
 // Errors: Invalid (malformed, version), TooLarge.
 func ParseMessageHeader(value string) (MessageHeader, error) {
-	tags, err := parseTags(value, MessageHeaderName+" header", maxTagList)
+	tags, err := parseTags(value, MessageHeaderName+" header", maxMessageHeader)
 	if err != nil {
 		return MessageHeader{}, err
 	}
@@ -45,7 +48,7 @@ func ParseMessageHeader(value string) (MessageHeader, error) {
 	origin, _ := lookup(tags, "o")
 	h.Origin, errs[1] = parseDomain(origin)
 	key, _ := lookup(tags, "k")
-	h.Key, errs[2] = ParseMessageKey(unfold(key))
+	h.Key, errs[2] = ParseMessageKey(key)
 	for i, name := range []string{"id", "o", "k"} {
 		if errs[i] != nil {
 			return MessageHeader{}, malformed("the tag %s of the VAM-Message header is missing or wrong: %s", name, vam.Public(errs[i]))
@@ -71,7 +74,7 @@ func (h *MessageHeader) parseSealed(tags []tag) error {
 	}
 	size, why1 := decodeInteger([]byte(n))
 	bytes, why2 := decodeInteger([]byte(s))
-	root, err := parseBase64(unfold(r))
+	root, err := parseBase64(r)
 	if why1 != "" || why2 != "" || err != nil || len(root) != len(Hash{}) || size < 1 || size > maxTreeSize {
 		return malformed("the tag n, r or s of the VAM-Message header is wrong")
 	}
