@@ -54,6 +54,7 @@ var packages = map[string]layer{
 	"internal/portowner":   adapter,
 	"internal/sqlite":      adapter,
 	"internal/telemetry":   adapter,
+	"internal/wellknown":   adapter,
 	"internal/userapi":     adapter,
 
 	"internal/config": settings,
