@@ -4,18 +4,12 @@ package account
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
 )
-
-// DevicePrefix marks a device token, so that a leaked one is recognised by
-// scanners and is never confused with a pull token.
-const DevicePrefix = "vd_"
 
 // Account is one person's or role's mailbox.
 type Account struct {
@@ -85,9 +79,9 @@ type Store interface {
 	RemoveAlias(ctx context.Context, alias vam.Address) error             // NotFound
 	Aliases(ctx context.Context, account int64) ([]vam.Address, error)
 
-	AddDevice(ctx context.Context, d Device, tokenHash [32]byte) (Device, error)
+	AddDevice(ctx context.Context, d Device, tokenHash activmail.Sum) (Device, error)
 	// DeviceByToken returns the device and its account. NotFound.
-	DeviceByToken(ctx context.Context, tokenHash [32]byte) (Device, Account, error)
+	DeviceByToken(ctx context.Context, tokenHash activmail.Sum) (Device, Account, error)
 	// TouchDevice sets LastUsed.
 	TouchDevice(ctx context.Context, id int64, at time.Time) error
 	RemoveDevice(ctx context.Context, account, id int64) error // NotFound
@@ -223,23 +217,20 @@ func (s *Service) MayWriteAs(ctx context.Context, acct Account, a vam.Address) (
 
 // NewDevice mints a token for the account. The token is shown once; only its hash
 // is kept.
-func (s *Service) NewDevice(ctx context.Context, account int64, label string) (token string, d Device, err error) {
-	var raw [32]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return "", Device{}, err
-	}
-	token = DevicePrefix + base64.RawURLEncoding.EncodeToString(raw[:])
-	d, err = s.store.AddDevice(ctx, Device{Account: account, Label: label, Created: s.now()}, sha256.Sum256([]byte(token)))
+func (s *Service) NewDevice(ctx context.Context, account int64, label string) (activmail.Token, Device, error) {
+	token := activmail.NewDeviceToken()
+	d, err := s.store.AddDevice(ctx, Device{Account: account, Label: label, Created: s.now()}, token.Hash())
 	return token, d, err
 }
 
 // Authenticate finds the account of a device token. Unauthenticated when there is
 // none. The look-up is by hash, so its time tells nothing about the token.
-func (s *Service) Authenticate(ctx context.Context, token string) (Account, error) {
-	if !strings.HasPrefix(token, DevicePrefix) || len(token) > 128 {
+func (s *Service) Authenticate(ctx context.Context, secret string) (Account, error) {
+	token, err := activmail.ParseDeviceToken(secret)
+	if err != nil {
 		return Account{}, errToken()
 	}
-	d, a, err := s.store.DeviceByToken(ctx, sha256.Sum256([]byte(token)))
+	d, a, err := s.store.DeviceByToken(ctx, token.Hash())
 	if err != nil {
 		if vam.KindOf(err) == vam.NotFound {
 			return Account{}, errToken()

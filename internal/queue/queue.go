@@ -32,6 +32,7 @@ type Job struct {
 	Deadline time.Time // zero: none; the handler decides what passing it means
 	Created  time.Time
 	Reason   string // of the last retry, for people
+	Payload  []byte // for the handler, at most 64 KiB; nil when Key says it all
 }
 
 // Destination is what is known about reaching a domain. Its back-off is shared by
@@ -50,10 +51,10 @@ type Store interface {
 	// earlier of the two. A job that is leased at that moment is run once more after
 	// its lease ends.
 	Enqueue(ctx context.Context, jobs ...Job) error
-	// Lease gives owner up to limit due jobs until until, oldest NextAt first,
+	// Lease gives owner up to limit due jobs of kinds until until, oldest NextAt first,
 	// leaving out the domains in busy and those whose Destination.NextAt is later
 	// than now.
-	Lease(ctx context.Context, owner string, now, until time.Time, limit int, busy []vam.Domain) ([]Job, error)
+	Lease(ctx context.Context, owner string, kinds []Kind, now, until time.Time, limit int, busy []vam.Domain) ([]Job, error)
 	// Renew extends the leases that owner still holds and returns those job ids.
 	Renew(ctx context.Context, owner string, until time.Time, ids []int64) ([]int64, error)
 	// Finish removes a job that owner holds. When Enqueue touched it during the lease
@@ -65,8 +66,8 @@ type Store interface {
 	// Release ends every lease that is not owner's: at start, when the data folder's
 	// lock says that no other process can be alive.
 	Release(ctx context.Context, owner string) error
-	// NextDue is when the next unleased job is due, zero when there is none.
-	NextDue(ctx context.Context) (time.Time, error)
+	// NextDue is when the next unleased job of kinds is due, zero when there is none.
+	NextDue(ctx context.Context, kinds []Kind) (time.Time, error)
 	// Jobs lists up to limit jobs in order of NextAt, of one domain when it is set.
 	Jobs(ctx context.Context, domain vam.Domain, limit int) ([]Job, error)
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,11 +29,13 @@ type Options struct {
 	Log       *slog.Logger
 }
 
-// Runner leases due jobs and hands them to handlers. One per process; Run owns all
-// its goroutines.
+// Runner leases due jobs of the kinds that it has handlers for and hands them out.
+// A process runs one for the short jobs and one for pulls, which may last for
+// hours, so that neither takes the other's places. Run owns all its goroutines.
 type Runner struct {
 	store    Store
 	handlers map[Kind]Handler
+	kinds    []Kind
 	o        Options
 	wake     chan struct{}
 
@@ -58,7 +62,7 @@ func NewRunner(store Store, handlers map[Kind]Handler, o Options) *Runner {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		store: store, handlers: handlers, o: o, wake: make(chan struct{}, 1),
+		store: store, handlers: handlers, kinds: slices.Sorted(maps.Keys(handlers)), o: o, wake: make(chan struct{}, 1),
 		running: map[int64]context.CancelFunc{}, domains: map[vam.Domain]int{},
 	}
 }
@@ -74,9 +78,6 @@ func (r *Runner) Wake() {
 // Run works until ctx ends, then waits for running handlers, whose context ends
 // with it; their jobs stay queued.
 func (r *Runner) Run(ctx context.Context) error {
-	if err := r.store.Release(ctx, r.o.Owner); err != nil {
-		return err
-	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	renew := time.NewTicker(r.o.Lease / 3)
@@ -110,7 +111,7 @@ func (r *Runner) dispatch(ctx context.Context, wg *sync.WaitGroup) (time.Duratio
 		}
 		now := r.o.Now()
 		// A few at a time: PerDomain is checked between leases.
-		jobs, err := r.store.Lease(ctx, r.o.Owner, now, now.Add(r.o.Lease), min(free, r.o.PerDomain), busy)
+		jobs, err := r.store.Lease(ctx, r.o.Owner, r.kinds, now, now.Add(r.o.Lease), min(free, r.o.PerDomain), busy)
 		if err != nil {
 			return time.Second, err
 		}
@@ -118,7 +119,7 @@ func (r *Runner) dispatch(ctx context.Context, wg *sync.WaitGroup) (time.Duratio
 			r.start(ctx, wg, j)
 		}
 		if len(jobs) == 0 {
-			due, err := r.store.NextDue(ctx)
+			due, err := r.store.NextDue(ctx, r.kinds)
 			if err != nil || due.IsZero() {
 				return poll, err
 			}
@@ -182,6 +183,9 @@ func (r *Runner) settle(ctx context.Context, j Job, err error) {
 	switch {
 	case err == nil || !vam.KindOf(err).Temporary():
 		serr = r.store.Finish(ctx, r.o.Owner, j.ID)
+		if err == nil {
+			serr = errors.Join(serr, r.store.Reached(ctx, j.Domain, now))
+		}
 	default:
 		pause := Backoff(j.Attempts + 1)
 		var e *vam.Error

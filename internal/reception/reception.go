@@ -1,0 +1,97 @@
+// Package reception owns what other domains offer to this one: whether an offer is
+// taken, held or refused for each recipient, and the pulling of what was accepted.
+package reception
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/queue"
+)
+
+// Offered is an offer that was answered. Its answer is what a repetition gets.
+type Offered struct {
+	Key     message.Key
+	ID      vam.MessageID
+	Digest  activmail.Sum   // of the offer's bytes
+	Token   activmail.Token // of the pull; renewed in place
+	Expires time.Time
+	At      time.Time
+	Rcpts   []Rcpt
+}
+
+// Rcpt is one recipient of an offer. Account is 0 for a rejected one.
+type Rcpt struct {
+	Address vam.Address
+	Account int64
+	State   vam.RecipientState // accepted, held, rejected, stored, declined, lapsed, failed, withdrawn
+	Code    string
+	Text    string
+}
+
+// Taking is what one offer changes, in one commit.
+type Taking struct {
+	Offered Offered
+	Message message.Message // created unless its key is there
+	Mail    []byte          // stored with the message
+	Entries []mailbox.Entry // added unless they are there
+	Jobs    []queue.Job
+}
+
+// Owed is a receipt that an origin is still to be told.
+type Owed struct {
+	Key     message.Key
+	Receipt activmail.Receipt
+}
+
+// Job is the queue job that delivers the receipt. Its key makes it one per message,
+// recipient and event.
+func (w Owed) Job(now time.Time) (queue.Job, error) {
+	body, err := w.Receipt.Marshal()
+	return queue.Job{
+		Kind: queue.Receipt, Key: fmt.Sprintf("%s %s %s", w.Key, w.Receipt.Recipient.Key(), w.Receipt.Event),
+		Domain: w.Key.Origin, NextAt: now, Created: now, Deadline: now.Add(receiptHorizon), Payload: body,
+	}, err
+}
+
+// receiptHorizon is how long an origin that cannot be reached is told of receipts.
+const receiptHorizon = 14 * 24 * time.Hour
+
+// Store keeps offers and what their recipients decided. Writes are durable when
+// they return.
+type Store interface {
+	// Offered finds an answered offer. NotFound.
+	Offered(ctx context.Context, k message.Key, id vam.MessageID) (Offered, error)
+	// Take commits an offer. When the offer is there already it returns the stored
+	// one and changes nothing. When the media of its message is complete already,
+	// accepted recipients become stored, with the receipts owed, in the same commit.
+	Take(ctx context.Context, t Taking) (Offered, error)
+	// Offers lists the offers of a message, newest first: any of their tokens pulls.
+	Offers(ctx context.Context, k message.Key) ([]Offered, error)
+	// RenewToken replaces the token of an offer.
+	RenewToken(ctx context.Context, k message.Key, id vam.MessageID, token activmail.Token, expires time.Time) error
+	// Decide moves the account's held entry of the message to accepted (arriving, or stored when the media is complete) or
+	// declined or lapsed, with the receipts and the jobs that follow, in one commit. Conflict when the
+	// entry is not held (any more); NotFound.
+	Decide(ctx context.Context, account int64, k message.Key, to vam.RecipientState, receipts []Owed, jobs []queue.Job, at time.Time) error
+	// Conclude ends a message without its media: every arriving entry of it (for
+	// withdrawn and expired: every entry that is not declined or lapsed) and every
+	// accepted or held recipient of its offers moves to the state, with a receipt for
+	// each of those recipients, in one commit. It is idempotent.
+	Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error
+	// Wanted reports whether any recipient of the message has accepted it.
+	Wanted(ctx context.Context, k message.Key) (bool, error)
+	// InboxEntry is the account's inbox entry of the message. NotFound.
+	InboxEntry(ctx context.Context, account int64, k message.Key) (mailbox.Entry, error)
+	// Enqueue adds jobs.
+	Enqueue(ctx context.Context, jobs ...queue.Job) error
+	// HeldSince lists held entries that were offered before before.
+	HeldSince(ctx context.Context, before time.Time, limit int) ([]mailbox.Entry, error)
+	// Forget removes answered offers that are older than before and whose entries are final.
+	Forget(ctx context.Context, before time.Time, limit int) (int, error)
+}

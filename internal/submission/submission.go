@@ -1,0 +1,57 @@
+// Package submission owns what an author does with a message before and after it
+// is sent: draft, upload, seal, send, revoke.
+package submission
+
+import (
+	"context"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/delivery"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/queue"
+)
+
+// Draft is what an author says about a message.
+type Draft struct {
+	From      vam.Address
+	To, Bcc   []vam.Address
+	Subject   string
+	Text      string // plain, at most 64 KiB
+	Kind      vam.Kind
+	Name      string    // file name for the recipient's download
+	Type      string    // media type of the file as the author's program knows it
+	Size      vam.Bytes // announced, 0 when unknown (live)
+	DeliverBy time.Time // zero: the server's horizon
+	NotBefore time.Time // zero: at once
+	Expires   time.Time // zero: never
+	// MediaOf names a message of the author's mailbox whose media this one carries
+	// again (forward, resend): no byte is uploaded.
+	MediaOf message.Key
+}
+
+// Store keeps drafts and performs the send. Writes are durable when they return.
+type Store interface {
+	// SaveDraft adds or replaces what the author said, while the message is not sent. Conflict after.
+	SaveDraft(ctx context.Context, account int64, k message.Key, d Draft) error
+	// Draft returns the draft and whose it is. NotFound.
+	Draft(ctx context.Context, k message.Key) (Draft, int64, error)
+	// Send makes a draft a sent message in one commit: the mail, its recipients and
+	// offers, the jobs, SentAt, and that the recipients are the account's contacts
+	// from now on. It returns false when the message was sent before; nothing changes then.
+	Send(ctx context.Context, s Sending) (bool, error)
+	// DeleteDraft removes an unsent message. Conflict when it was sent.
+	DeleteDraft(ctx context.Context, k message.Key) error
+	// OldDrafts lists drafts that nothing was added to since before.
+	OldDrafts(ctx context.Context, before time.Time, limit int) ([]message.Key, error)
+}
+
+// Sending is what Store.Send commits.
+type Sending struct {
+	Account int64
+	Key     message.Key
+	Mail    []byte
+	Offers  []delivery.Offer
+	Jobs    []queue.Job
+	At      time.Time
+}
