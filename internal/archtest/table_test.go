@@ -56,6 +56,7 @@ var packages = map[string]layer{
 	"internal/telemetry":   adapter,
 	"internal/wellknown":   adapter,
 	"internal/userapi":     adapter,
+	"internal/wellknown":   adapter,
 
 	"internal/config": settings,
 	"internal/daemon": composition,

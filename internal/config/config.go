@@ -66,7 +66,7 @@ type Network struct {
 type Transport struct {
 	Prefer      string `toml:"prefer" oneof:"auto,tcp,udp" doc:"auto measures for each peer which of HTTP/2 over TCP and HTTP/3 over UDP is faster, and falls back at once; tcp and udp force one, for tests."`
 	Congestion  string `toml:"congestion" doc:"Congestion control of TCP connections that send media: auto takes bbr where the kernel offers it, system leaves the kernel's own, any other word is a name from net.ipv4.tcp_available_congestion_control."`
-	Connections int    `toml:"connections" min:"1" max:"16" doc:"Connections that one large transfer from one peer uses in parallel."`
+	Connections int    `toml:"connections" min:"1" max:"4" doc:"Connections that one large transfer from one peer uses in parallel (AM-11.6)."`
 }
 
 // Delivery configures the outgoing queue.
@@ -85,7 +85,7 @@ type Contacts struct {
 
 // Limits bounds what others can use.
 type Limits struct {
-	Message vam.Bytes `toml:"message" min:"1MiB" max:"1TiB" doc:"Largest message that is taken, in either direction. Other servers can read it before they send."`
+	Message vam.Bytes `toml:"message" min:"1MiB" max:"1TiB" doc:"Largest message that is taken, in either direction. It is announced to other servers; below 1 GiB it is less than they may expect (AM-10.4)."`
 	Quota   vam.Bytes `toml:"quota" min:"0" max:"1024TiB" doc:"Space for each account that has no quota of its own; 0 is no limit."`
 	Reserve vam.Bytes `toml:"reserve" min:"0" max:"1TiB" doc:"Free space on the data folder's disk below which nothing new is taken."`
 	Live    Duration  `toml:"live" min:"1m" max:"24h" doc:"Longest recording that can be sent while it is being made."`
@@ -93,7 +93,7 @@ type Limits struct {
 	Senders   SenderLimits   `toml:"senders" doc:"Each account of this server."`
 	Peers     PeerLimits     `toml:"peers" doc:"Each domain that somebody here has a contact at."`
 	Strangers StrangerLimits `toml:"strangers" doc:"Each domain that nobody here knows yet."`
-	Clients   ClientLimits   `toml:"clients" doc:"Each network address that connects (IPv6: each /64)."`
+	Clients   ClientLimits   `toml:"clients" doc:"Connections, before anything is known about who makes them."`
 }
 
 // SenderLimits bound one account.
@@ -115,11 +115,12 @@ type StrangerLimits struct {
 	Recipients Rate `toml:"recipients" doc:"Different people here that the domain may write to."`
 }
 
-// ClientLimits bound one network address, before anything is known about it.
+// ClientLimits bound connections, before anything is known about who makes them.
 type ClientLimits struct {
-	Connections int      `toml:"connections" min:"1" max:"100000" doc:"Connections open at the same time."`
-	Handshakes  Rate     `toml:"handshakes" doc:"New connections."`
-	Idle        Duration `toml:"idle" min:"5s" max:"1h" doc:"A connection without a request is closed after this time."`
+	Connections  int      `toml:"connections" min:"1" max:"1000000" doc:"Connections open at the same time, of everybody together, TCP and UDP."`
+	PerAddress   int      `toml:"per_address" min:"1" max:"100000" doc:"Connections open at the same time from one IPv4 address or one IPv6 /64."`
+	NewPerSecond int      `toml:"new_per_second" min:"1" max:"100000" doc:"New connections that one address may make in a second, in the long run."`
+	Idle         Duration `toml:"idle" min:"5s" max:"5m" doc:"A connection without a request is closed after this time."`
 }
 
 // Metrics configures the operator's listener.
@@ -149,9 +150,9 @@ func Default() Config {
 			Reserve:   vam.GiB,
 			Live:      Duration{4 * time.Hour},
 			Senders:   SenderLimits{Messages: Rate{500, time.Hour, 100}, Recipients: 100},
-			Peers:     PeerLimits{Offers: Rate{2000, time.Hour, 200}, PullDay: 50 * vam.GiB, Parallel: 4},
-			Strangers: StrangerLimits{Offers: Rate{20, time.Hour, 10}, Recipients: Rate{5, time.Hour, 5}},
-			Clients:   ClientLimits{Connections: 64, Handshakes: Rate{20, time.Second, 100}, Idle: Duration{2 * time.Minute}},
+			Peers:     PeerLimits{Offers: Rate{2000, time.Hour, 2000}, PullDay: 50 * vam.GiB, Parallel: 4},
+			Strangers: StrangerLimits{Offers: Rate{20, time.Hour, 20}, Recipients: Rate{5, time.Hour, 5}},
+			Clients:   ClientLimits{Connections: 20_000, PerAddress: 256, NewPerSecond: 50, Idle: Duration{3 * time.Minute}},
 		},
 		Metrics: Metrics{Listen: "127.0.0.1:9398"},
 		Log:     Log{Format: "text", Level: "info"},
