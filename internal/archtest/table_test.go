@@ -33,6 +33,8 @@ var packages = map[string]layer{
 	"internal/letter":    mechanism,
 	"internal/mailauth":  mechanism,
 	"internal/rfc5322":   mechanism,
+	"internal/userwire":  mechanism,
+	"internal/speccheck": mechanism,
 	"internal/stranger":  mechanism,
 
 	"internal/account":    service,
@@ -54,21 +56,21 @@ var packages = map[string]layer{
 	"internal/portowner":   adapter,
 	"internal/sqlite":      adapter,
 	"internal/telemetry":   adapter,
-	"internal/wellknown":   adapter,
 	"internal/userapi":     adapter,
 	"internal/wellknown":   adapter,
 
 	"internal/config": settings,
 	"internal/daemon": composition,
 
-	"internal/archtest":       fixture,
-	"internal/blob/blobtest":  fixture,
-	"internal/fault/powercut": fixture,
-	"internal/netem":          fixture,
-	"internal/netns":          fixture,
-	"internal/storetest":      fixture,
-	"e2e":                     fixture,
-	"bench":                   fixture,
+	"internal/archtest":              fixture,
+	"internal/blob/blobtest":         fixture,
+	"internal/fault/powercut":        fixture,
+	"internal/netem":                 fixture,
+	"internal/netns":                 fixture,
+	"internal/mailauth/mailauthtest": fixture,
+	"internal/storetest":             fixture,
+	"e2e":                            fixture,
+	"bench":                          fixture,
 }
 
 // subtrees gives a layer to every package below a folder.
