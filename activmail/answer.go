@@ -103,7 +103,7 @@ func ParseOfferAnswer(b []byte, limits Limits) (OfferAnswer, error) {
 	}
 	a := OfferAnswer{Recipients: make(map[vam.Address]RecipientAnswer, len(rcpt.members))}
 	for _, m := range rcpt.members {
-		addr, err := parseAddress(string(m.name))
+		addr, err := ParseAddress(string(m.name))
 		if err != nil {
 			return OfferAnswer{}, err
 		}

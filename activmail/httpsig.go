@@ -272,6 +272,24 @@ func isNonce(s string) bool {
 	return len(s) >= 16 && len(s) <= 64 && strings.Trim(s, alphanumeric+"-_") == ""
 }
 
+// SignatureBase is what a signature with the given parameters covers: input is a member
+// of Signature-Input without its label, such as ("@method" "date");created=1618884473.
+// It serves checks against other implementations; requests of VAM/1 are signed and
+// verified by SignRequest and VerifyRequest. Errors: Unauthenticated
+// (signature-invalid).
+func SignatureBase(req *http.Request, input string) ([]byte, error) {
+	dict, err := httpsfv.UnmarshalDictionary([]string{signatureLabel + "=" + input})
+	if err != nil {
+		return nil, badSignature("the signature parameters are not a structured field (RFC 8941)")
+	}
+	member, _ := dict.Get(signatureLabel)
+	list, ok := member.(httpsfv.InnerList)
+	if !ok || len(dict.Names()) != 1 {
+		return nil, badSignature("the signature parameters are not one inner list")
+	}
+	return signatureBase(req, list)
+}
+
 // signatureBase builds what is signed (RFC 9421 section 2.5): one line for each covered
 // component and one for the parameters. Components with parameters are not known.
 func signatureBase(req *http.Request, input httpsfv.InnerList) ([]byte, error) {

@@ -17,8 +17,9 @@ func parseDomain(s string) (vam.Domain, error) {
 	return d, err
 }
 
-// parseAddress accepts the form that [vam.Address.String] writes (AM-1.4, AM-1.5).
-func parseAddress(s string) (vam.Address, error) {
+// ParseAddress accepts the one spelling that [vam.Address.String] writes: domain in lower
+// case, quotes only where the local part needs them (AM-1.4, AM-1.5). Errors: Invalid.
+func ParseAddress(s string) (vam.Address, error) {
 	a, err := vam.ParseAddress(s)
 	if err == nil && a.String() != s {
 		err = malformed("the address %s is written with quotes or capitals that it does not need", quoteShort([]byte(s)))

@@ -114,7 +114,7 @@ func decodeEnvelope(e, parent *document, limits Limits) Envelope {
 	e.require("from", "to")
 	env := Envelope{
 		From:      take(e, "from", parsed(parseReversePath)),
-		To:        list(e, "to", limits.Recipients, parsed(parseAddress)),
+		To:        list(e, "to", limits.Recipients, parsed(ParseAddress)),
 		DeliverBy: take(e, "deliver_by", decodeTime),
 		NotBefore: take(e, "not_before", decodeTime),
 		Auto:      take(e, "auto", decodeBool),
@@ -127,7 +127,7 @@ func parseReversePath(s string) (vam.Address, error) {
 	if s == "" {
 		return vam.Address{}, nil
 	}
-	return parseAddress(s)
+	return ParseAddress(s)
 }
 
 func decodeMailRef(d *document) *BlobRef {

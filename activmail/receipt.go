@@ -78,7 +78,7 @@ func ParseReceipt(b []byte, limits Limits) (Receipt, error) {
 	}
 	d.require("rcpt", "event", "at")
 	r := Receipt{
-		Recipient: take(d, "rcpt", parsed(parseAddress)),
+		Recipient: take(d, "rcpt", parsed(ParseAddress)),
 		Event:     ReceiptEvent(take(d, "event", decodeEvent)),
 		At:        take(d, "at", decodeTime),
 		Code:      take(d, "code", decodeText),
