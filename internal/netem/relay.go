@@ -189,9 +189,10 @@ func (r *relay) hand(d Direction, data []byte, carried *int64) (int, bool) {
 			return 0, false
 		}
 	}
+	l.carry(v.n) // before the receiver can see them
 	n, err := r.conns[d].Write(data[:v.n])
+	l.carry(n - v.n)
 	*carried += int64(n)
-	l.carry(n)
 	switch {
 	case v.cut != nil:
 		r.drain(d)
