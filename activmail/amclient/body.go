@@ -1,0 +1,92 @@
+package amclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/videoactivmail/vam"
+)
+
+// stalledError is an answer that fell silent.
+type stalledError struct{ after time.Duration }
+
+func (e *stalledError) Error() string { return fmt.Sprintf("no octet came for %v", e.after) }
+
+func errStalled(after time.Duration) error { return &stalledError{after} }
+
+// enoughToMeasure is the least that says something about the rate of a path.
+const enoughToMeasure = 256 << 10
+
+// body reads the body of an answer. It gives up when no octet comes for a while,
+// measures the rate, and gives the connection back when it is closed. One goroutine
+// reads; any may close.
+type body struct {
+	io.ReadCloser
+	client  *Client
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	end     func(spoiled bool, cause error)
+	network Network
+	probe   bool
+	once    sync.Once
+
+	stall *time.Timer // the reader's
+
+	mu     sync.Mutex
+	octets int64
+	waited time.Duration
+	failed error
+}
+
+// Read reads what is there. Errors: Unavailable (broken, stalled, closed).
+func (b *body) Read(p []byte) (int, error) {
+	limit := b.client.options.Stall
+	if b.stall == nil {
+		b.stall = time.AfterFunc(limit, func() { b.cancel(errStalled(limit)) })
+	} else {
+		b.stall.Reset(limit)
+	}
+	start := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	b.stall.Stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waited += time.Since(start)
+	b.octets += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		if cause := context.Cause(b.ctx); cause != nil {
+			err = cause
+		}
+		err = vam.Wrap(vam.Unavailable, err, "the answer broke off after %v over %s", vam.Bytes(b.octets), b.network)
+		b.failed = err
+	}
+	return n, err
+}
+
+// Close ends the answer, read whole or not. A connection that broke or fell silent
+// under it takes no new requests.
+func (b *body) Close() error {
+	b.once.Do(func() {
+		b.mu.Lock()
+		failed, octets, waited := b.failed, b.octets, b.waited
+		b.mu.Unlock()
+		c, now := b.client, b.client.options.Now()
+		spoiled := failed != nil && !errors.Is(failed, context.Canceled) && !errors.Is(failed, context.DeadlineExceeded) && c.ctx.Err() == nil
+		switch {
+		case b.network == store:
+		case spoiled:
+			c.choice.failed(now, b.network, b.probe)
+		case octets >= enoughToMeasure:
+			c.choice.observe(now, b.network, octets, waited, b.probe)
+		default:
+			c.choice.abandon(b.probe)
+		}
+		b.end(spoiled, context.Canceled)
+		_ = b.ReadCloser.Close()
+	})
+	return nil
+}
