@@ -77,6 +77,8 @@ type Store interface {
 	TokenMessage(ctx context.Context, tokenHash activmail.Sum, now time.Time) (message.Key, vam.Domain, error)
 	// AddToken stores another token of an offer. NotFound for an unknown offer.
 	AddToken(ctx context.Context, offer vam.MessageID, tokenHash activmail.Sum, expires time.Time) error
+	// OfferedTo finds the message of an id that was offered to a domain. NotFound.
+	OfferedTo(ctx context.Context, id vam.MessageID, d vam.Domain) (message.Key, error)
 	// NoteHolder records that a domain has the whole media of a message.
 	NoteHolder(ctx context.Context, k message.Key, d vam.Domain) error
 }

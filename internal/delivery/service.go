@@ -126,7 +126,7 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 			retry = vam.Errorf(vam.Busy, "%s", u.Text)
 		}
 	}
-	if err := s.settle(ctx, m, updates); err != nil {
+	if _, err := s.settle(ctx, m, updates); err != nil {
 		return err
 	}
 	return retry
@@ -171,11 +171,12 @@ func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipien
 			Text: fmt.Sprintf("%s could not be reached before the message's time was over; the last answer was: %s", r.Address.Domain, last),
 		}
 	}
-	return s.settle(ctx, m, updates)
+	_, err := s.settle(ctx, m, updates)
+	return err
 }
 
 // settle records updates with the bounce for those that end without delivery.
-func (s *Service) settle(ctx context.Context, m message.Message, updates []Update) error {
+func (s *Service) settle(ctx context.Context, m message.Message, updates []Update) ([]Update, error) {
 	took, err := s.store.Settle(ctx, m.Key, updates, func(took []Update) (*Bounce, error) {
 		failed := slices.DeleteFunc(slices.Clone(took), func(u Update) bool {
 			return u.State != vam.Rejected && u.State != vam.Failed && u.State != vam.Lapsed
@@ -188,7 +189,7 @@ func (s *Service) settle(ctx context.Context, m message.Message, updates []Updat
 	for _, u := range took {
 		s.o.Log.Info("recipient", "message", m.Key, "rcpt", u.Address, "state", u.State, "code", u.Code, "text", u.Text)
 	}
-	return err
+	return took, err
 }
 
 // body returns the durable bytes of an offer, making them at the first attempt.
@@ -281,31 +282,37 @@ func (s *Service) Poke(ctx context.Context, j queue.Job) error {
 // Receipt takes in what a recipient's domain says became of one recipient. It is
 // idempotent. NotFound when from is not a domain that this message was offered to,
 // or the address is no recipient of it.
-func (s *Service) Receipt(ctx context.Context, from vam.Domain, k message.Key, rid string, r activmail.Receipt) error {
+func (s *Service) Receipt(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (fresh bool, err error) {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if r.Recipient.Domain != from || activmail.RecipientID(k.ID, r.Recipient) != rid {
-		return vam.Errorf(vam.Denied, "%s cannot speak for %s", from, r.Recipient)
+	if r.Recipient.Domain != from {
+		return false, vam.Errorf(vam.Denied, "%s cannot speak for %s", from, r.Recipient)
 	}
 	all, err := s.store.Recipients(ctx, k)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !slices.ContainsFunc(all, func(x Recipient) bool { return x.Address.Key() == r.Recipient.Key() }) {
-		return vam.Errorf(vam.NotFound, "%s is no recipient of this message", r.Recipient)
+		return false, vam.Errorf(vam.NotFound, "%s is no recipient of this message", r.Recipient)
 	}
 	state := r.Event.State()
 	if state == "" {
-		return nil // an event of a later version
+		return false, nil // an event of a later version
 	}
 	if Rank(state) >= Rank(vam.Stored) && !state.Final() {
 		if err := s.store.NoteHolder(ctx, k, from); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return s.settle(ctx, m, []Update{{Address: r.Recipient, State: state, Code: r.Code, Text: r.Text, At: s.o.Now()}})
+	took, err := s.settle(ctx, m, []Update{{Address: r.Recipient, State: state, Code: r.Code, Text: r.Text, At: s.o.Now()}})
+	return len(took) > 0, err
+}
+
+// OfferedTo finds the message of an id that was offered to a domain. NotFound.
+func (s *Service) OfferedTo(ctx context.Context, id vam.MessageID, d vam.Domain) (message.Key, error) {
+	return s.store.OfferedTo(ctx, id, d)
 }
 
 // Recipients lists the recipients of a message for its author.

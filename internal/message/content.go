@@ -76,3 +76,21 @@ func (s *Service) SealRecord(ctx context.Context, m Message) (activmail.Record, 
 	}
 	return activmail.Record{}, vam.Errorf(vam.NotFound, "the message is not sealed")
 }
+
+// FindBlob finds the first record of the message that names a blob. NotFound.
+func (s *Service) FindBlob(ctx context.Context, k Key, name activmail.Sum) (Line, activmail.Record, error) {
+	for next := int64(0); ; {
+		lines, err := s.store.Lines(ctx, k, next, linePage)
+		if err != nil {
+			return Line{}, activmail.Record{}, err
+		}
+		for _, l := range lines {
+			if r, err := activmail.ParseRecord(l.Raw, s.limits); err == nil && r.HasBlob() && r.Blob == name {
+				return l, r, nil
+			}
+		}
+		if next += int64(len(lines)); len(lines) < linePage {
+			return Line{}, activmail.Record{}, vam.Errorf(vam.NotFound, "no record of this message names that blob")
+		}
+	}
+}

@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -13,8 +14,9 @@ import (
 // Media reads the media of one message, also while it grows. Close it. A Media is
 // safe for concurrent use; its readers are not.
 type Media struct {
-	t   *tracker
-	obj blob.Object
+	t      *tracker
+	obj    blob.Object
+	closed atomic.Bool
 }
 
 // OpenMedia opens the media of a message. Gone after a revoke or an expiry, NotFound when nothing of it
@@ -49,9 +51,8 @@ func goneError(m Message) error {
 
 // Close releases the message.
 func (m *Media) Close() error {
-	if m.t != nil {
+	if !m.closed.Swap(true) {
 		m.t.s.release(m.t)
-		m.t = nil
 	}
 	return nil
 }
@@ -96,6 +97,25 @@ func (m *Media) WaitFor(ctx context.Context, off int64) error {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// Gone reports true as soon as the message is revoked or has expired, false when ctx
+// ends first.
+func (m *Media) Gone(ctx context.Context) bool {
+	for {
+		msg, changed, err := m.t.watch(ctx)
+		if err != nil {
+			return false
+		}
+		if goneError(msg) != nil {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -157,8 +177,9 @@ func (m *Media) Side(ctx context.Context, sum activmail.Sum) (io.ReadSeekCloser,
 // Writer puts the media of another origin's message into place. Its methods are
 // safe for concurrent use. Close it after the last Flush.
 type Writer struct {
-	t   *tracker
-	obj blob.Object
+	t      *tracker
+	obj    blob.Object
+	closed atomic.Bool
 }
 
 // Writer opens a message for pulling.
@@ -241,9 +262,8 @@ func (w *Writer) Rescan(ctx context.Context, l Line) (bool, error) {
 
 // Close releases the message.
 func (w *Writer) Close() error {
-	if w.t != nil {
+	if !w.closed.Swap(true) {
 		w.t.s.release(w.t)
-		w.t = nil
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ type Options struct {
 	Mails    Mails
 	Peers    Peers
 	// LocalReceipt takes the receipt of a message whose origin is this server.
-	LocalReceipt func(ctx context.Context, from vam.Domain, k message.Key, rid string, r activmail.Receipt) error
+	LocalReceipt func(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (bool, error)
 	Wake         func() // tells the queue's runners that there is work
 	// HoldFirst holds a message from an address that the recipient does not know yet.
 	HoldFirst bool
@@ -415,7 +415,8 @@ func (s *Service) Receipt(ctx context.Context, j queue.Job) error {
 		return nil
 	}
 	if s.o.Accounts.Hosts(k.Origin) {
-		return s.o.LocalReceipt(ctx, r.Recipient.Domain, k, activmail.RecipientID(k.ID, r.Recipient), r)
+		_, err := s.o.LocalReceipt(ctx, r.Recipient.Domain, k, r)
+		return err
 	}
 	err = s.o.Peers.PutReceipt(ctx, r.Recipient.Domain, k, r)
 	switch kind := vam.KindOf(err); {
