@@ -18,12 +18,13 @@ import (
 
 // Peers reaches other domains.
 type Peers interface {
-	// Origin opens the way to a message at its origin. size, when it is known, lets it
-	// choose a transport. Errors: NotVAM, Unavailable.
-	Origin(ctx context.Context, k message.Key, token activmail.Token, size vam.Bytes) (Origin, error)
+	// Origin opens the way to a message at its origin, in the name of the domain as.
+	// Errors: NotVAM, Unavailable.
+	Origin(ctx context.Context, as vam.Domain, k message.Key, token activmail.Token) (Origin, error)
 	// RenewToken asks k's origin, in the name of the domain as, for another pull token.
 	RenewToken(ctx context.Context, as vam.Domain, k message.Key, offer vam.MessageID) (activmail.Token, time.Time, error)
-	// PutReceipt tells k's origin, in the name of the domain as. Errors: NotFound, Gone, Denied, and temporary ones.
+	// PutReceipt tells k's origin, in the name of the domain as. Errors: NotFound,
+	// Gone, Denied, and temporary ones.
 	PutReceipt(ctx context.Context, as vam.Domain, k message.Key, r activmail.Receipt) error
 }
 
@@ -37,11 +38,10 @@ type Origin interface {
 	// Entry returns line n with a checkpoint and its blob; a nil line after wait says
 	// that it is not there yet.
 	Entry(ctx context.Context, n int64, wait time.Duration) (line, checkpoint, blob []byte, err error)
-	// Media reads n octets from off on. lane numbers what is read at the same time.
-	Media(ctx context.Context, lane int, off, n int64) (io.ReadCloser, error)
-	// Blob reads one blob.
-	Blob(ctx context.Context, sum activmail.Sum, length int64) (io.ReadCloser, error)
-	// Done says how it went, for the next choice of a transport.
+	// Media reads n octets from off on, or fewer at the present end of the media.
+	Media(ctx context.Context, off, n int64) (io.ReadCloser, error)
+	// Blob reads one blob and verifies it.
+	Blob(ctx context.Context, sum activmail.Sum, length int64) ([]byte, error)
 	Close() error
 }
 
@@ -174,15 +174,16 @@ func (s *Service) origin(ctx context.Context, m message.Message) (Origin, error)
 		return nil, vam.Errorf(vam.NotFound, "no offer of %s is here", m.Key)
 	}
 	o := offers[0]
+	as := o.Rcpts[0].Address.Domain
 	if o.Expires.Before(s.o.Now().Add(time.Hour)) {
-		if o.Token, o.Expires, err = s.o.Peers.RenewToken(ctx, o.Rcpts[0].Address.Domain, m.Key, o.ID); err != nil {
+		if o.Token, o.Expires, err = s.o.Peers.RenewToken(ctx, as, m.Key, o.ID); err != nil {
 			return nil, err
 		}
 		if err := s.store.RenewToken(ctx, m.Key, o.ID, o.Token, o.Expires); err != nil {
 			return nil, err
 		}
 	}
-	return s.o.Peers.Origin(ctx, m.Key, o.Token, m.Announced)
+	return s.o.Peers.Origin(ctx, as, m.Key, o.Token)
 }
 
 // stored records a complete message and tells everybody.
@@ -240,11 +241,11 @@ func (t *transfer) run(ctx context.Context) error {
 	var lanes sync.WaitGroup
 	g.Go(func() error { return t.follow(gctx) })
 	g.Go(func() error { return t.plan.run(gctx) })
-	for lane := range t.s.o.Lanes {
+	for range t.s.o.Lanes {
 		lanes.Add(1)
 		g.Go(func() error {
 			defer lanes.Done()
-			return t.lane(gctx, lane)
+			return t.lane(gctx)
 		})
 	}
 	done := make(chan struct{})
@@ -368,7 +369,7 @@ func (t *transfer) entry(ctx context.Context, n int64, line, cp, data []byte) (b
 }
 
 // lane fetches one piece of the plan after the other.
-func (t *transfer) lane(ctx context.Context, lane int) error {
+func (t *transfer) lane(ctx context.Context) error {
 	failures := 0
 	for {
 		var piece []part
@@ -381,7 +382,7 @@ func (t *transfer) lane(ctx context.Context, lane int) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		rest, err := t.fetch(ctx, lane, piece)
+		rest, err := t.fetch(ctx, piece)
 		if len(rest) < len(piece) {
 			failures = 0
 		}
@@ -407,12 +408,12 @@ func retryHere(err error) bool {
 
 // fetch reads the parts of a piece and writes each one that verifies. It returns
 // those that it did not get to.
-func (t *transfer) fetch(ctx context.Context, lane int, p []part) ([]part, error) {
+func (t *transfer) fetch(ctx context.Context, p []part) ([]part, error) {
 	if !p[0].media {
 		return p, t.fetchSide(ctx, p[0])
 	}
 	first, last := p[0], p[len(p)-1]
-	body, err := t.origin.Media(ctx, lane, first.off, last.off+last.length-first.off)
+	body, err := t.origin.Media(ctx, first.off, last.off+last.length-first.off)
 	if err != nil {
 		return p, err
 	}
@@ -433,17 +434,11 @@ func (t *transfer) fetch(ctx context.Context, lane int, p []part) ([]part, error
 }
 
 func (t *transfer) fetchSide(ctx context.Context, x part) error {
-	body, err := t.origin.Blob(ctx, x.sum, x.length)
+	data, err := t.origin.Blob(ctx, x.sum, x.length)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = body.Close() }()
-	buf, err := blob.ReceivePart(body, x.sum, x.length, &t.buffers)
-	if err != nil {
-		return err
-	}
-	defer t.buffers.Put(buf)
-	return t.w.WriteSide(ctx, x.sum, buf)
+	return t.w.WriteSide(ctx, x.sum, data)
 }
 
 // wrote counts octets towards the next flush.

@@ -1,0 +1,165 @@
+// Package nativeout reaches other domains over VAM/1: it carries offers to them and
+// pulls their messages.
+package nativeout
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/activmail/amclient"
+	"github.com/videoactivmail/vam/internal/discovery"
+)
+
+// Finder finds the servers of a domain.
+type Finder interface {
+	Lookup(ctx context.Context, d vam.Domain) (*discovery.Result, error)
+	Forget(d vam.Domain)
+}
+
+// Options of New.
+type Options struct {
+	Finder Finder
+	Dialer *amclient.Dialer
+	// Key is the request key of one of this server's domains.
+	Key    func(d vam.Domain) (activmail.RequestKey, error)
+	Mode   amclient.Mode
+	Limits activmail.Limits
+	Lanes  int // connections for media over each network; 0 is 4
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// maxPeers is how many peers keep their connections and measurements; the least
+// recently used one above it is closed when nothing uses it.
+const maxPeers = 512
+
+// Peers is safe for concurrent use. Close it after everything that uses it.
+type Peers struct {
+	o     Options
+	mu    sync.Mutex
+	peers map[pair]*peer
+	gone  amclient.Stats // sums of closed clients
+}
+
+// pair is who speaks to whom: requests are signed by one domain.
+type pair struct{ as, to vam.Domain }
+
+type peer struct {
+	client  *amclient.Client
+	expires time.Time // of the endpoints
+	used    time.Time
+	users   int
+}
+
+// New returns the way to all peers. It opens nothing yet.
+func New(o Options) *Peers {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Peers{o: o, peers: map[pair]*peer{}}
+}
+
+// Close ends every connection.
+func (p *Peers) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, x := range p.peers {
+		_ = x.client.Close()
+		delete(p.peers, k)
+	}
+	return nil
+}
+
+// Stats sums what was sent and received over all peers since New.
+func (p *Peers) Stats() (sent, received int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sent, received = p.gone.Sent, p.gone.Received
+	for _, x := range p.peers {
+		s := x.client.Stats()
+		sent, received = sent+s.Sent, received+s.Received
+	}
+	return sent, received
+}
+
+// client returns the client for a pair of domains with one more user; call done.
+// Errors: NotVAM, Unavailable.
+func (p *Peers) client(ctx context.Context, as, to vam.Domain) (_ *amclient.Client, done func(), err error) {
+	found, err := p.o.Finder.Lookup(ctx, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := p.peers[pair{as, to}]
+	switch {
+	case x == nil:
+		key, err := p.o.Key(as)
+		if err != nil {
+			return nil, nil, err
+		}
+		client, err := amclient.New(p.o.Dialer, amclient.Options{
+			Endpoints: endpoints(found), Mode: p.o.Mode, Key: &key, Limits: p.o.Limits, Lanes: p.o.Lanes, Now: p.o.Now,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		x = &peer{client: client, expires: found.Expires}
+		p.peers[pair{as, to}] = x
+		p.evict()
+	case !x.expires.Equal(found.Expires):
+		if err := x.client.SetEndpoints(endpoints(found)); err != nil {
+			return nil, nil, err
+		}
+		x.expires = found.Expires
+	}
+	x.users++
+	x.used = p.o.Now()
+	return x.client, sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		x.users--
+	}), nil
+}
+
+// evict closes the peer that was not used for longest; mu is held.
+func (p *Peers) evict() {
+	if len(p.peers) <= maxPeers {
+		return
+	}
+	var oldest pair
+	var at time.Time
+	for k, x := range p.peers {
+		if x.users == 0 && !x.used.IsZero() && (at.IsZero() || x.used.Before(at)) {
+			oldest, at = k, x.used
+		}
+	}
+	if x := p.peers[oldest]; x != nil {
+		s := x.client.Stats()
+		p.gone.Sent, p.gone.Received = p.gone.Sent+s.Sent, p.gone.Received+s.Received
+		_ = x.client.Close()
+		delete(p.peers, oldest)
+	}
+}
+
+func endpoints(r *discovery.Result) []amclient.Endpoint {
+	out := make([]amclient.Endpoint, 0, len(r.TCP)+len(r.UDP))
+	add := func(network amclient.Network, list []discovery.Endpoint) {
+		for _, e := range list {
+			addrs := make([]netip.AddrPort, 0, len(e.Addrs))
+			addrs = append(addrs, e.AddrPorts()...)
+			out = append(out, amclient.Endpoint{Network: network, Addrs: addrs, ServerName: e.ServerName, Verify: e.Verify})
+		}
+	}
+	add(amclient.TCP, r.TCP)
+	add(amclient.UDP, r.UDP)
+	return out
+}
