@@ -1,7 +1,6 @@
 package amserver
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/videoactivmail/vam"
@@ -22,14 +21,7 @@ func (h *handler) proof(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if result.Hashes == nil {
-		result.Hashes = []activmail.Hash{}
-	}
-	body, err := json.Marshal(result)
-	if err != nil {
-		return err
-	}
-	writeDocument(w, r, http.StatusOK, activmail.HeadType, body)
+	writeDocument(w, r, http.StatusOK, activmail.HeadType, result.Marshal())
 	return nil
 }
 
