@@ -209,6 +209,8 @@ func (h *Head) take(e activmail.Entry, now time.Time) {
 		}
 	case activmail.RecordRevoke:
 		h.State = vam.Revoked
+	case activmail.RecordExpire:
+		h.Expires = r.At
 	case activmail.RecordPart:
 		if r.Timed && r.Track == "" {
 			h.Duration = max(h.Duration, r.Time+r.Duration)
@@ -223,6 +225,9 @@ func (t *tracker) appended(head Head, entries []activmail.Entry) Message {
 	t.mu.Lock()
 	t.m.Head = head
 	t.m.State = head.State
+	if !head.Expires.IsZero() {
+		t.m.Expires = head.Expires
+	}
 	for _, e := range entries {
 		delete(t.placed, e.Record.Blob)
 	}
@@ -267,7 +272,15 @@ func (s *Service) Seal(ctx context.Context, k Key, want activmail.Sum, r activma
 		if err != nil {
 			return m, err
 		}
-		m, err = s.Append(ctx, k, m.Head.Lines, [][]byte{line})
+		lines := [][]byte{line}
+		if !m.Expires.IsZero() {
+			expire, err := activmail.Record{Kind: activmail.RecordExpire, At: m.Expires.UTC().Truncate(time.Second)}.MarshalLine()
+			if err != nil {
+				return m, err
+			}
+			lines = append(lines, expire)
+		}
+		m, err = s.Append(ctx, k, m.Head.Lines, lines)
 		if vam.KindOf(err) == vam.Conflict && err != nil {
 			continue // another append was first: the seal is over that one too
 		}

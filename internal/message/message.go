@@ -63,6 +63,7 @@ type Head struct {
 	SealedAt   time.Time
 	Digest     activmail.Hash // of the whole file, from the seal
 	Identity   activmail.Hash // see activmail.MediaIdentity; set at the seal
+	Expires    time.Time      // from an expire record; zero is none
 	Sides      int            // records whose blob stands beside the media: posters, texts, extra tracks
 }
 

@@ -1,0 +1,358 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/blob"
+	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/queue"
+)
+
+// Messages is message.Store.
+type Messages struct{ db *DB }
+
+var _ message.Store = Messages{}
+
+// Messages returns the store of messages.
+func (db *DB) Messages() Messages { return Messages{db} }
+
+const messageColumns = `origin, mid, state, kind, author, subject, text, public_key, media, announced, lines, root,
+	checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete`
+
+func scanMessage(row scanner, m *message.Message) error {
+	var author string
+	var media, root, digest, identity []byte
+	var duration, sealed, created, sent, expires int64
+	if err := row.Scan(&m.Origin, &m.ID, &m.State, &m.Kind, &author, &m.Subject, &m.Text, (*[]byte)(&m.PublicKey), &media, &m.Announced,
+		&m.Head.Lines, &root, &m.Head.Checkpoint, &m.Head.MediaBytes, &duration, &sealed, &digest, &identity, &m.Head.Sides,
+		&created, &sent, &expires, &m.Complete); err != nil {
+		return err
+	}
+	copy(m.Media[:], media)
+	copy(m.Head.Root[:], root)
+	copy(m.Head.Digest[:], digest)
+	copy(m.Head.Identity[:], identity)
+	m.Head.State = m.State
+	m.Head.Duration = time.Duration(duration) * time.Microsecond
+	m.Head.SealedAt = fromMicros(sealed)
+	m.Created, m.SentAt, m.Expires = fromMicros(created), fromMicros(sent), fromMicros(expires)
+	return parseAddress(author, &m.Author)
+}
+
+// CreateMessage implements message.Store.
+func (s Messages) CreateMessage(ctx context.Context, m message.Message, priv ed25519.PrivateKey) (message.Message, bool, error) {
+	created := false
+	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		created, err = insertMessage(ctx, tx, m, priv, nil)
+		if err != nil || created {
+			return err
+		}
+		m, err = readMessage(ctx, tx, m.Key)
+		return err
+	})
+	return m, created, err
+}
+
+// insertMessage reports whether the message is new.
+func insertMessage(ctx context.Context, tx *sql.Tx, m message.Message, priv ed25519.PrivateKey, mail []byte) (bool, error) {
+	res, err := tx.ExecContext(ctx, `INSERT INTO message (origin, mid, state, kind, author, subject, text, public_key, private_key, announced,
+			lines, root, checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete, mail, changed)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, x'', x'', 0, ?11, 0, x'', x'', 0, ?12, ?13, ?14, 0, ?15, ?12)
+		ON CONFLICT (origin, mid) DO NOTHING`,
+		m.Origin, m.ID, m.State, m.Kind, m.Author.String(), m.Subject, m.Text, []byte(m.PublicKey), nilIfEmpty(priv), m.Announced,
+		m.Head.Duration.Microseconds(), micros(m.Created), micros(m.SentAt), micros(m.Expires), nilIfEmpty(mail))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+func nilIfEmpty[B ~[]byte](b B) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return []byte(b)
+}
+
+func readMessage(ctx context.Context, q Querier, k message.Key) (m message.Message, err error) {
+	row := q.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM message WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID)
+	return m, notFound(scanMessage(row, &m), "message")
+}
+
+// messageRow is the row id of a message. NotFound.
+func messageRow(ctx context.Context, q Querier, k message.Key) (id int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT id FROM message WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID).Scan(&id)
+	return id, notFound(err, "message")
+}
+
+// Message implements message.Store.
+func (s Messages) Message(ctx context.Context, k message.Key) (m message.Message, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		m, err = readMessage(ctx, q, k)
+		return err
+	})
+	return m, err
+}
+
+// PrivateKey implements message.Store.
+func (s Messages) PrivateKey(ctx context.Context, k message.Key) (ed25519.PrivateKey, error) {
+	return s.bytes(ctx, k, "private_key", "message of this server")
+}
+
+// Mail implements message.Store.
+func (s Messages) Mail(ctx context.Context, k message.Key) ([]byte, error) {
+	return s.bytes(ctx, k, "mail", "mail")
+}
+
+func (s Messages) bytes(ctx context.Context, k message.Key, column, what string) (b []byte, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		err := q.QueryRowContext(ctx, `SELECT `+column+` FROM message WHERE origin = ?1 AND mid = ?2 AND `+column+` IS NOT NULL`, k.Origin, k.ID).Scan(&b)
+		return notFound(err, what)
+	})
+	return b, err
+}
+
+// AppendLines implements message.Store.
+func (s Messages) AppendLines(ctx context.Context, k message.Key, from int64, lines []message.Line, h message.Head, have message.Ranges) error {
+	now := time.Now()
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		old, err := readMessage(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if old.Head.Lines != from {
+			return vam.Wrap(vam.Conflict, &activmail.PositionError{Size: old.Head.Lines}, "the log has %d lines, not %d", old.Head.Lines, from).WithProblem("log-position")
+		}
+		// A message that was sent while it grows stays live; only the log moves it on.
+		if h.State == vam.Draft && old.State == vam.Live {
+			h.State = vam.Live
+		}
+		id, err := messageRow(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if err := insertLines(ctx, tx, id, lines); err != nil {
+			return err
+		}
+		if err := updateHead(ctx, tx, id, h, now); err != nil {
+			return err
+		}
+		if have != nil && old.Media != (blob.ID{}) {
+			if err := saveHave(ctx, tx, old.Media, have); err != nil {
+				return err
+			}
+		}
+		if err := chargeEntries(ctx, tx, k, old, h); err != nil {
+			return err
+		}
+		if h.State == old.State || old.SentAt.IsZero() {
+			return nil
+		}
+		return followState(ctx, tx, id, k, h.State, now)
+	})
+}
+
+func insertLines(ctx context.Context, tx *sql.Tx, id int64, lines []message.Line) error {
+	stmt, err := tx.PrepareContext(ctx, `INSERT INTO line (message, n, raw, off, len) VALUES (?1, ?2, ?3, ?4, ?5)`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Close() }()
+	for _, l := range lines {
+		if _, err := stmt.ExecContext(ctx, id, l.N, l.Raw, l.Offset, l.Length); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func updateHead(ctx context.Context, tx *sql.Tx, id int64, h message.Head, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE message SET state = ?2, lines = ?3, root = ?4, checkpoint = ?5, media_bytes = ?6, duration = ?7,
+			sealed_at = ?8, digest = ?9, identity = ?10, sides = ?11, changed = ?12,
+			expires = CASE ?13 WHEN 0 THEN expires ELSE ?13 END WHERE id = ?1`,
+		id, h.State, h.Lines, h.Root[:], h.Checkpoint, h.MediaBytes, h.Duration.Microseconds(),
+		micros(h.SealedAt), h.Digest[:], h.Identity[:], h.Sides, micros(now), micros(h.Expires))
+	return err
+}
+
+// chargeEntries shows the size in every mailbox that holds the message. What is
+// announced counts until the log says more, or is sealed.
+func chargeEntries(ctx context.Context, tx *sql.Tx, k message.Key, old message.Message, h message.Head) error {
+	size := int64(max(old.Announced, vam.Bytes(h.MediaBytes)))
+	if !h.SealedAt.IsZero() {
+		size = h.MediaBytes
+	}
+	if size == int64(max(old.Announced, vam.Bytes(old.Head.MediaBytes))) && h.SealedAt.Equal(old.Head.SealedAt) && old.Head.Lines > 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE entry SET size = ?3, duration = ?4 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, size, h.Duration.Microseconds())
+	return err
+}
+
+// followState does what a sent message's new state means for others.
+func followState(ctx context.Context, tx *sql.Tx, id int64, k message.Key, st vam.State, now time.Time) error {
+	domains, err := collect(ctx, tx, scanDomain, `SELECT DISTINCT domain FROM offer_out WHERE message = ?1 AND body IS NOT NULL`, id)
+	if err != nil {
+		return err
+	}
+	for _, d := range domains {
+		job := queue.Job{Kind: queue.Poke, Key: k.String() + " " + string(d), Domain: d, NextAt: now, Created: now, Deadline: now.Add(pokeHorizon)}
+		if err := enqueue(ctx, tx, job); err != nil {
+			return err
+		}
+	}
+	if st != vam.Revoked {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = ?2, text = 'taken back before it was delivered', next_at = 0, changed = ?3
+		WHERE message = ?1 AND state IN ('queued', 'offering', 'waiting')`, id, vam.Withdrawn, micros(now)); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE entry SET state = ?3, reason = 'the sender took this message back', changed = ?4
+		WHERE origin = ?1 AND mid = ?2 AND folder = ?5 AND state IN ('held', 'arriving', 'stored')`, k.Origin, k.ID, mailbox.Withdrawn, micros(now), mailbox.Inbox)
+	return err
+}
+
+// pokeHorizon is how long a peer that cannot be reached is told of a change.
+const pokeHorizon = 14 * 24 * time.Hour
+
+func scanDomain(row scanner, d *vam.Domain) error { return row.Scan(d) }
+
+func scanLine(row scanner, l *message.Line) error {
+	return row.Scan(&l.N, &l.Raw, &l.Offset, &l.Length)
+}
+
+// Lines implements message.Store.
+func (s Messages) Lines(ctx context.Context, k message.Key, from, limit int64) (out []message.Line, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		out, err = collect(ctx, q, scanLine, `SELECT n, raw, off, len FROM line
+			WHERE message = (SELECT id FROM message WHERE origin = ?1 AND mid = ?2) AND n >= ?3 ORDER BY n LIMIT ?4`, k.Origin, k.ID, from, limit)
+		return err
+	})
+	return out, err
+}
+
+// AttachMedia implements message.Store.
+func (s Messages) AttachMedia(ctx context.Context, k message.Key, id blob.ID) (blob.ID, error) {
+	got := id
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		m, err := readMessage(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if m.Media != (blob.ID{}) {
+			got = m.Media
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO media (id, have, created) VALUES (?1, x'', ?2)`, id[:], micros(time.Now())); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, id[:])
+		return err
+	})
+	return got, err
+}
+
+// LinkMedia implements message.Store.
+func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		return changeOne(ctx, tx, "complete media", `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2 AND media IS NULL
+			AND EXISTS (SELECT 1 FROM media WHERE id = ?3 AND complete = 1)`, k.Origin, k.ID, id[:])
+	})
+}
+
+// Have implements message.Store.
+func (s Messages) Have(ctx context.Context, id blob.ID) (have message.Ranges, err error) {
+	var b []byte
+	err = s.db.Read(ctx, func(q Querier) error {
+		return notFound(q.QueryRowContext(ctx, `SELECT have FROM media WHERE id = ?1`, id[:]).Scan(&b), "media")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return message.ParseRanges(b)
+}
+
+// SaveHave implements message.Store.
+func (s Messages) SaveHave(ctx context.Context, id blob.ID, have message.Ranges) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error { return saveHave(ctx, tx, id, have) })
+}
+
+func saveHave(ctx context.Context, tx *sql.Tx, id blob.ID, have message.Ranges) error {
+	b, err := have.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	return changeOne(ctx, tx, "media", `UPDATE media SET have = ?2 WHERE id = ?1`, id[:], b)
+}
+
+// SetComplete implements message.Store.
+func (s Messages) SetComplete(ctx context.Context, k message.Key, peer vam.Domain) error {
+	now := time.Now()
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		m, err := readMessage(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if m.Head.SealedAt.IsZero() {
+			return vam.Errorf(vam.Conflict, "the log of %s is not sealed", k)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE message SET complete = 1, changed = ?3 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, micros(now)); err != nil {
+			return err
+		}
+		if err := completeMedia(ctx, tx, m, peer); err != nil {
+			return err
+		}
+		return storedForAll(ctx, tx, k, now)
+	})
+}
+
+func completeMedia(ctx context.Context, tx *sql.Tx, m message.Message, peer vam.Domain) error {
+	if m.Media == (blob.ID{}) {
+		return nil // an empty file
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE media SET complete = 1, identity = ?2 WHERE id = ?1`, m.Media[:], m.Head.Identity[:]); err != nil {
+		return err
+	}
+	if peer == "" {
+		return nil
+	}
+	return noteHolder(ctx, tx, m.Media, peer)
+}
+
+func noteHolder(ctx context.Context, tx *sql.Tx, id blob.ID, d vam.Domain) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO media_holder (media, domain) VALUES (?1, ?2) ON CONFLICT DO NOTHING`, id[:], d)
+	return err
+}
+
+// FindMedia implements message.Store.
+func (s Messages) FindMedia(ctx context.Context, identity activmail.Hash, peer vam.Domain) (id blob.ID, err error) {
+	var b []byte
+	err = s.db.Read(ctx, func(q Querier) error {
+		return notFound(q.QueryRowContext(ctx, `SELECT id FROM media JOIN media_holder ON media = id
+			WHERE identity = ?1 AND complete = 1 AND domain = ?2 LIMIT 1`, identity[:], peer).Scan(&b), "media")
+	})
+	copy(id[:], b)
+	return id, err
+}
+
+// KeepEvidence implements message.Store.
+func (s Messages) KeepEvidence(ctx context.Context, k message.Key, have, got []byte, at time.Time) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		const keep = 16 // of one message: a stranger cannot fill the disk with quarrels
+		_, err := tx.ExecContext(ctx, `INSERT INTO evidence (origin, mid, have, got, at) SELECT ?1, ?2, ?3, ?4, ?5
+			WHERE (SELECT count(*) FROM evidence WHERE origin = ?1 AND mid = ?2) < ?6`, k.Origin, k.ID, have, got, micros(at), keep)
+		if err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,318 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/queue"
+	"github.com/videoactivmail/vam/internal/reception"
+)
+
+// Receptions is reception.Store.
+type Receptions struct{ db *DB }
+
+var _ reception.Store = Receptions{}
+
+// Receptions returns the store of incoming offers.
+func (db *DB) Receptions() Receptions { return Receptions{db} }
+
+func scanOffered(row scanner, o *reception.Offered) error {
+	var digest []byte
+	var token string
+	var expires, at int64
+	if err := row.Scan(&o.ID, &digest, &token, &expires, &at); err != nil {
+		return err
+	}
+	copy(o.Digest[:], digest)
+	o.Token = activmail.Token(token)
+	o.Expires, o.At = fromMicros(expires), fromMicros(at)
+	return nil
+}
+
+func scanRcpt(row scanner, r *reception.Rcpt) error {
+	var address string
+	if err := row.Scan(&address, &r.Account, &r.State, &r.Code, &r.Text); err != nil {
+		return err
+	}
+	return parseAddress(address, &r.Address)
+}
+
+const offeredColumns = `id, digest, token, expires, at`
+
+func readOffered(ctx context.Context, q Querier, row int64, k message.Key, id vam.MessageID) (o reception.Offered, err error) {
+	o.Key = k
+	err = scanOffered(q.QueryRowContext(ctx, `SELECT `+offeredColumns+` FROM offer_in WHERE message = ?1 AND id = ?2`, row, id), &o)
+	if err != nil {
+		return o, notFound(err, "offer")
+	}
+	o.Rcpts, err = readRcpts(ctx, q, row, id)
+	return o, err
+}
+
+func readRcpts(ctx context.Context, q Querier, row int64, id vam.MessageID) ([]reception.Rcpt, error) {
+	return collect(ctx, q, scanRcpt, `SELECT address, account, state, code, text FROM offer_rcpt WHERE message = ?1 AND offer = ?2 ORDER BY ord`, row, id)
+}
+
+// Offered implements reception.Store.
+func (s Receptions) Offered(ctx context.Context, k message.Key, id vam.MessageID) (o reception.Offered, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		row, err := messageRow(ctx, q, k)
+		if err != nil {
+			return err
+		}
+		o, err = readOffered(ctx, q, row, k, id)
+		return err
+	})
+	return o, err
+}
+
+// Take implements reception.Store.
+func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.Offered, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := insertMessage(ctx, tx, t.Message, nil, t.Mail); err != nil {
+			return err
+		}
+		k := t.Offered.Key
+		row, err := messageRow(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if o, err = readOffered(ctx, tx, row, k, t.Offered.ID); err == nil || vam.KindOf(err) != vam.NotFound {
+			return err
+		}
+		if err := insertOffered(ctx, tx, row, t.Offered); err != nil {
+			return err
+		}
+		for _, e := range t.Entries {
+			if err := insertEntry(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		m, err := readMessage(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if m.Complete {
+			err = storedForAll(ctx, tx, k, t.Offered.At)
+		} else {
+			err = enqueue(ctx, tx, t.Jobs...)
+		}
+		if err != nil {
+			return err
+		}
+		o, err = readOffered(ctx, tx, row, k, t.Offered.ID)
+		return err
+	})
+	return o, err
+}
+
+func insertOffered(ctx context.Context, tx *sql.Tx, row int64, o reception.Offered) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO offer_in (message, id, digest, token, expires, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
+		row, o.ID, o.Digest[:], string(o.Token), micros(o.Expires), micros(o.At)); err != nil {
+		return err
+	}
+	for i, r := range o.Rcpts {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO offer_rcpt (message, offer, ord, address, account, state, code, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+			row, o.ID, i, r.Address.String(), r.Account, r.State, r.Code, r.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storedForAll is what a complete message means for its recipients here.
+func storedForAll(ctx context.Context, tx *sql.Tx, k message.Key, at time.Time) error {
+	if _, err := setEntries(ctx, tx, k, 0, []mailbox.State{mailbox.Arriving}, mailbox.Stored, "", at); err != nil {
+		return err
+	}
+	return moveRcpts(ctx, tx, k, move{from: []vam.RecipientState{vam.Accepted}, to: vam.Stored, event: activmail.EventStored, at: at})
+}
+
+// move is a change of state of the recipients of a message's offers.
+type move struct {
+	account    int64 // 0 is all
+	from       []vam.RecipientState
+	to         vam.RecipientState
+	event      activmail.ReceiptEvent // "" owes no receipt
+	code, text string
+	at         time.Time
+}
+
+// moveRcpts changes states and owes a receipt for each recipient that it changed.
+func moveRcpts(ctx context.Context, tx *sql.Tx, k message.Key, mv move) error {
+	from, err := jsonList(mv.from)
+	if err != nil {
+		return err
+	}
+	moved, err := collect(ctx, tx, scanAddress, `UPDATE offer_rcpt SET state = ?3, code = ?4, text = ?5
+		WHERE message = (SELECT id FROM message WHERE origin = ?1 AND mid = ?2) AND (?6 = 0 OR account = ?6)
+			AND state IN (SELECT value FROM json_each(?7)) RETURNING address`,
+		k.Origin, k.ID, mv.to, mv.code, mv.text, mv.account, from)
+	if err != nil || mv.event == "" {
+		return err
+	}
+	for _, a := range moved {
+		w := reception.Owed{Key: k, Receipt: activmail.Receipt{
+			Recipient: a, Event: mv.event, Code: mv.code, Text: mv.text, At: mv.at.UTC().Truncate(time.Second),
+		}}
+		if err := owe(ctx, tx, w, mv.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func owe(ctx context.Context, tx *sql.Tx, w reception.Owed, now time.Time) error {
+	job, err := w.Job(now)
+	if err != nil {
+		return err
+	}
+	return enqueue(ctx, tx, job)
+}
+
+// Offers implements reception.Store.
+func (s Receptions) Offers(ctx context.Context, k message.Key) (out []reception.Offered, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		row, err := messageRow(ctx, q, k)
+		if err != nil {
+			return err
+		}
+		if out, err = collect(ctx, q, scanOffered, `SELECT `+offeredColumns+` FROM offer_in WHERE message = ?1 ORDER BY at DESC, id DESC`, row); err != nil {
+			return err
+		}
+		for i := range out {
+			out[i].Key = k
+			if out[i].Rcpts, err = readRcpts(ctx, q, row, out[i].ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// RenewToken implements reception.Store.
+func (s Receptions) RenewToken(ctx context.Context, k message.Key, id vam.MessageID, token activmail.Token, expires time.Time) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		row, err := messageRow(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		return changeOne(ctx, tx, "offer", `UPDATE offer_in SET token = ?3, expires = ?4 WHERE message = ?1 AND id = ?2`, row, id, string(token), micros(expires))
+	})
+}
+
+// InboxEntry implements reception.Store.
+func (s Receptions) InboxEntry(ctx context.Context, acct int64, k message.Key) (e mailbox.Entry, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND folder = 'inbox' AND origin = ?2 AND mid = ?3`, acct, k.Origin, k.ID)
+		return notFound(scanEntry(row, &e), "message in this inbox")
+	})
+	return e, err
+}
+
+// Decide implements reception.Store.
+func (s Receptions) Decide(ctx context.Context, acct int64, k message.Key, to vam.RecipientState, receipts []reception.Owed, jobs []queue.Job, at time.Time) error {
+	entryState, ok := map[vam.RecipientState]mailbox.State{
+		vam.Accepted: mailbox.Arriving, vam.Declined: mailbox.Declined, vam.Lapsed: mailbox.Lapsed,
+	}[to]
+	if !ok {
+		return vam.Errorf(vam.Internal, "a hold cannot be decided to %s", to)
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		n, err := setEntries(ctx, tx, k, acct, []mailbox.State{mailbox.Held}, entryState, "", at)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return vam.Errorf(vam.Conflict, "the message is not held any more")
+		}
+		if err := moveRcpts(ctx, tx, k, move{account: acct, from: []vam.RecipientState{vam.Held}, to: to, at: at}); err != nil {
+			return err
+		}
+		for _, w := range receipts {
+			if err := owe(ctx, tx, w, at); err != nil {
+				return err
+			}
+		}
+		if to != vam.Accepted {
+			return nil
+		}
+		m, err := readMessage(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if err := setStanding(ctx, tx, acct, m.Author, account.Known, at); err != nil {
+			return err
+		}
+		if m.Complete {
+			return storedForAll(ctx, tx, k, at)
+		}
+		return enqueue(ctx, tx, jobs...)
+	})
+}
+
+// Conclude implements reception.Store.
+func (s Receptions) Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error {
+	entryState, entriesFrom := mailbox.Failed, []mailbox.State{mailbox.Arriving}
+	rcptsFrom := []vam.RecipientState{vam.Accepted}
+	if to == vam.Withdrawn {
+		entryState, entriesFrom = mailbox.Withdrawn, []mailbox.State{mailbox.Held, mailbox.Arriving, mailbox.Stored}
+		rcptsFrom = []vam.RecipientState{vam.Held, vam.Accepted, vam.Stored}
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := setEntries(ctx, tx, k, 0, entriesFrom, entryState, text, at); err != nil {
+			return err
+		}
+		return moveRcpts(ctx, tx, k, move{from: rcptsFrom, to: to, event: event, code: code, text: text, at: at})
+	})
+}
+
+// Wanted implements reception.Store.
+func (s Receptions) Wanted(ctx context.Context, k message.Key) (wanted bool, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM entry WHERE origin = ?1 AND mid = ?2 AND folder = 'inbox' AND state = 'arriving')`, k.Origin, k.ID).Scan(&wanted)
+	})
+	return wanted, err
+}
+
+// Enqueue implements reception.Store.
+func (s Receptions) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	return s.db.Queue().Enqueue(ctx, jobs...)
+}
+
+// HeldSince implements reception.Store.
+func (s Receptions) HeldSince(ctx context.Context, before time.Time, limit int) (out []mailbox.Entry, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry WHERE state = 'held' AND at < ?1 ORDER BY at LIMIT ?2`, micros(before), limit)
+		return err
+	})
+	return out, err
+}
+
+// Forget implements reception.Store.
+func (s Receptions) Forget(ctx context.Context, before time.Time, limit int) (int, error) {
+	var n int64
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM offer_in WHERE (message, id) IN (SELECT message, id FROM offer_in o WHERE at < ?1
+			AND NOT EXISTS (SELECT 1 FROM offer_rcpt r WHERE r.message = o.message AND r.offer = o.id AND r.state IN ('held', 'accepted')) LIMIT ?2)`, micros(before), limit)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return int(n), err
+}
+
+func jsonList[T any](list []T) (string, error) {
+	b, err := json.Marshal(list)
+	return string(b), err
+}
