@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"crypto/ed25519"
-	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -79,14 +78,13 @@ func (k *Keys) Lookup(ctx context.Context, keyid string) (ed25519.PublicKey, err
 	if _, err := activmail.RequestKeyDomain(keyid); err != nil {
 		return nil, err
 	}
-	name := strings.ToLower(keyid)
-	known, ok := k.known.get(name)
+	known, ok := k.known.get(keyid)
 	if !ok {
-		if err := k.allow(ctx, name); err != nil {
+		if err := k.allow(ctx, keyid); err != nil {
 			return nil, err
 		}
 		var err error
-		known, err = k.flights.do(ctx, name, func() (knownKey, error) { return k.ask(ctx, name) })
+		known, err = k.flights.do(ctx, keyid, func() (knownKey, error) { return k.ask(ctx, keyid) })
 		if err != nil {
 			return nil, err
 		}
