@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -55,6 +56,35 @@ type TLS struct {
 type DNS struct {
 	Servers []string `toml:"servers" doc:"Resolvers to ask, each as address or address:port. An empty list takes those of /etc/resolv.conf. DNSSEC answers are believed only from a resolver on loopback." example:"[\"127.0.0.1:53\"]"`
 	Timeout Duration `toml:"timeout" doc:"How long one question may take before the next resolver is asked." min:"100ms" max:"1m"`
+}
+
+// Resolvers returns Servers with port 53 where they name none. Load has checked
+// that each can be read.
+func (d DNS) Resolvers() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, s := range d.Servers {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.AddrPortFrom(a, 53))
+		} else if ap, err := netip.ParseAddrPort(s); err == nil {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+// AddrPorts reads listener addresses that Load has checked; an empty host is every
+// address.
+func AddrPorts(listeners []string) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, l := range listeners {
+		if strings.HasPrefix(l, ":") {
+			l = "[::]" + l
+		}
+		if ap, err := netip.ParseAddrPort(l); err == nil {
+			out = append(out, ap)
+		}
+	}
+	return out
 }
 
 // Network bounds where a stranger's DNS records can make this server connect to.

@@ -75,8 +75,15 @@ func (ns *Namespace) Do(f func() error) error {
 func onOwnThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		done <- f()
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread cannot end: it would stay in the namespace, keep it
+			// alive, and be what /proc/self shows. Hold it while another one works.
+			defer runtime.UnlockOSThread()
+			done <- onOwnThread(f)
+			return
+		}
+		done <- f() // never unlocked: the thread ends with the goroutine
 	}()
 	return <-done
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,5 +133,29 @@ func TestSysctlStaysInside(t *testing.T) {
 	}
 	if after, _ := os.ReadFile(file); !bytes.Equal(before, after) {
 		t.Fatalf("the machine's value changed from %q to %q", before, after)
+	}
+}
+
+// No thread of the program is left in a namespace, the first one least of all.
+func TestTheProgramStaysOutside(t *testing.T) {
+	before, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		ns := need(t)
+		wg.Go(func() {
+			if err := ns.Do(func() error { return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		if after, _ := os.Readlink("/proc/self/ns/net"); after != before {
+			t.Fatalf("the first thread moved from %s to %s", before, after)
+		}
+	}
+	wg.Wait()
+	if after, _ := os.Readlink("/proc/self/ns/net"); after != before {
+		t.Fatalf("the first thread moved from %s to %s", before, after)
 	}
 }
