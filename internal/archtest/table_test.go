@@ -38,6 +38,7 @@ var packages = map[string]layer{
 	"internal/stranger":  mechanism,
 
 	"internal/account":    service,
+	"internal/admission":  mechanism,
 	"internal/delivery":   service,
 	"internal/mailbox":    service,
 	"internal/message":    service,
