@@ -91,6 +91,8 @@ type Store interface {
 	Standing(ctx context.Context, account int64, peer vam.Address) (Standing, error)
 	SetStanding(ctx context.Context, account int64, peer vam.Address, s Standing, at time.Time) error
 	Contacts(ctx context.Context, account int64) ([]Contact, error)
+	// KnowsDomain reports whether any account has a Known contact at d.
+	KnowsDomain(ctx context.Context, d vam.Domain) (bool, error)
 }
 
 // Service is safe for concurrent use.

@@ -16,9 +16,6 @@ import (
 type Inbound struct {
 	Reception *reception.Service
 	Hosts     func(vam.Domain) bool
-	// Admit is the rate limit for what a domain and an author may offer. It is asked
-	// after the signature is verified, before the mail is.
-	Admit func(offer *activmail.Offer) error
 }
 
 var _ amserver.Inbound = Inbound{}
@@ -28,11 +25,6 @@ func (i Inbound) PutOffer(ctx context.Context, req amserver.OfferRequest) (amser
 	for _, a := range req.Offer.Envelope.To {
 		if !i.Hosts(a.Domain) {
 			return amserver.OfferResult{}, vam.Errorf(vam.NotFound, "%s is not a domain of this server; look its record up again", a.Domain).WithProblem("not-our-domain")
-		}
-	}
-	if i.Admit != nil {
-		if err := i.Admit(req.Offer); err != nil {
-			return amserver.OfferResult{}, err
 		}
 	}
 	answer, fresh, err := i.Reception.Offer(ctx, req.Offer, req.Body)

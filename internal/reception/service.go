@@ -42,6 +42,10 @@ type Options struct {
 	// HoldFirst holds a message from an address that the recipient does not know yet.
 	HoldFirst bool
 	HoldFor   time.Duration // 14 days
+	// Admit is the limit of what one domain may offer. It is asked for an offer that was
+	// not answered before, so that a repetition costs its domain nothing, and before its
+	// mail is verified. nil admits all. Errors: Busy.
+	Admit func(ctx context.Context, o *activmail.Offer) error
 	MaxSize   vam.Bytes     // of a message; the limits' Message by default
 	Free      func(ctx context.Context) (vam.Bytes, error)
 	Lanes     int       // media requests at once for one message, 4
@@ -99,6 +103,11 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 		return old.answer(), false, nil
 	} else if vam.KindOf(err) != vam.NotFound {
 		return activmail.OfferAnswer{}, false, err
+	}
+	if s.o.Admit != nil {
+		if err := s.o.Admit(ctx, o); err != nil {
+			return activmail.OfferAnswer{}, false, err
+		}
 	}
 	mail, err := s.o.Mails.Verify(ctx, o)
 	if err != nil {

@@ -189,10 +189,18 @@ func setStanding(ctx context.Context, tx *sql.Tx, acct int64, peer vam.Address, 
 		_, err := tx.ExecContext(ctx, `DELETE FROM contact WHERE account = ?1 AND key = ?2`, acct, peer.Key())
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO contact (account, key, address, standing, since) VALUES (?1, ?2, ?3, ?4, ?5)
+	_, err := tx.ExecContext(ctx, `INSERT INTO contact (account, key, address, domain, standing, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 		ON CONFLICT (account, key) DO UPDATE SET standing = excluded.standing, since = excluded.since WHERE standing <> excluded.standing`,
-		acct, peer.Key(), peer.String(), standing, micros(at))
+		acct, peer.Key(), peer.String(), peer.Domain, standing, micros(at))
 	return err
+}
+
+// KnowsDomain implements account.Store.
+func (s Accounts) KnowsDomain(ctx context.Context, d vam.Domain) (known bool, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM contact WHERE domain = ?1 AND standing = 'known')`, d).Scan(&known)
+	})
+	return known, err
 }
 
 // Contacts implements account.Store.

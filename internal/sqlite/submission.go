@@ -111,8 +111,8 @@ func (s Submissions) Send(ctx context.Context, x submission.Sending) (bool, erro
 
 // becomeContact lets whom one writes to answer; a block stays.
 func becomeContact(ctx context.Context, tx *sql.Tx, owner int64, a vam.Address, at time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO contact (account, key, address, standing, since) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING`,
-		owner, a.Key(), a.String(), account.Known, micros(at))
+	_, err := tx.ExecContext(ctx, `INSERT INTO contact (account, key, address, domain, standing, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING`,
+		owner, a.Key(), a.String(), a.Domain, account.Known, micros(at))
 	return err
 }
 

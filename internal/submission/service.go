@@ -36,7 +36,8 @@ type Options struct {
 	Wake     func()                                       // tells the queue's runner that there is work; nil is allowed
 	Horizon  time.Duration                                // of delivery when the draft names none; 4 days
 	MaxRcpts int                                          // per message, 100
-	MaxLive  time.Duration                                // of a live recording; 4 h
+	MaxLive  time.Duration                                // of a recording that is sent while it is made; 0 is no limit
+	Admit    func(acct account.Account) error             // the rate limit of one account's messages; nil admits all. Busy.
 	Free     func(ctx context.Context) (vam.Bytes, error) // room on the disk; nil is unlimited
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -254,6 +255,12 @@ func (s *Service) Append(ctx context.Context, acct account.Account, k message.Ke
 	if _, err := s.own(ctx, acct, k); err != nil {
 		return message.Message{}, err
 	}
+	if m, err := s.o.Messages.Get(ctx, k); err != nil || s.tooLong(m) {
+		if err == nil {
+			err = vam.Errorf(vam.TooLarge, "a recording that is sent while it is made may last %s (this server's limit); seal it and go on in another message", s.o.MaxLive).WithProblem("too-large")
+		}
+		return m, err
+	}
 	for i, line := range lines {
 		r, err := activmail.ParseRecord(line, s.o.Messages.Limits())
 		if err != nil {
@@ -265,6 +272,11 @@ func (s *Service) Append(ctx context.Context, acct account.Account, k message.Ke
 		}
 	}
 	return s.o.Messages.Append(ctx, k, ifMatch, lines)
+}
+
+// tooLong reports whether a live message is over its time.
+func (s *Service) tooLong(m message.Message) bool {
+	return s.o.MaxLive > 0 && m.Head.State == vam.Live && !m.SentAt.IsZero() && s.o.Now().Sub(m.SentAt) > s.o.MaxLive
 }
 
 // Seal ends the log; see message.Service.Seal.
@@ -290,6 +302,11 @@ func (s *Service) Send(ctx context.Context, acct account.Account, k message.Key)
 	}
 	if m.State == vam.Revoked {
 		return m, vam.Errorf(vam.Gone, "you took this message back").WithProblem("revoked")
+	}
+	if s.o.Admit != nil {
+		if err := s.o.Admit(acct); err != nil {
+			return m, err
+		}
 	}
 	header := activmail.MessageHeader{ID: k.ID, Origin: k.Origin, Key: m.PublicKey}
 	if !m.Head.SealedAt.IsZero() {

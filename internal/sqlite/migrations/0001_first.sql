@@ -34,10 +34,12 @@ CREATE TABLE contact (
     account  INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     key      TEXT NOT NULL,
     address  TEXT NOT NULL,
+    domain   TEXT NOT NULL,
     standing TEXT NOT NULL,
     since    INTEGER NOT NULL,
     PRIMARY KEY (account, key)
 ) STRICT;
+CREATE INDEX contact_domain ON contact (domain) WHERE standing = 'known';
 
 -- One row per media object. have is the set of durable spans; identity is set when
 -- the log of a message that carries it was sealed.
