@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line: the flags of every command and the commands.
+type cli struct {
+	globals `group:"Flags of every command:"`
+
+	Config  configCmd  `cmd:"" help:"Show, check and explain the configuration."`
+	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong with this machine, a domain or another server."`
+	Version versionCmd `cmd:"" help:"Print the version of the program and of the protocol."`
+}
+
+// globals are understood before and after the name of a command.
+type globals struct {
+	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file. Default: vam.toml of the data folder, or /etc/vam/vam.toml."`
+	Data       string `placeholder:"DIR" help:"Data folder of the server."`
+	JSON       bool   `name:"json" help:"Print JSON for programs instead of text for people."`
+	LogLevel   string `placeholder:"LEVEL" help:"debug, info, warn or error; stronger than log.level of the configuration."`
+	Quiet      bool   `short:"q" help:"Print results and errors only: no progress, no hints."`
+}
+
+const description = `Video mail between domains, on port 1398.`
+
+const moreHelp = `Start here:
+
+    vam try                     two domains on this machine, to play with
+    vam init a.example          make a server for a domain; prints its DNS records
+    vam doctor                  say what is wrong, and how to mend it
+    vam COMMAND --help          flags and examples of one command
+
+Exit status: 0 when all is well; otherwise one of sysexits(3), listed in docs/cli.md.
+vam doctor is for monitoring and returns 0, 1 for a warning and 2 for a failure.`
+
+// exited carries the status of a flag that ends the program, such as --help,
+// through kong's parser.
+type exited int
+
+// newParser builds the command line; what it prints goes to e.
+func newParser(c *cli, e *env) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("vam"),
+		kong.Description(description),
+		kong.Writers(e.out, e.err),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, NoExpandSubcommands: true}),
+		kong.PostBuild(func(k *kong.Kong) error {
+			k.Model.Detail = moreHelp
+			return nil
+		}),
+	)
+}
+
+// run executes one command line and returns the exit status. Errors are printed,
+// not returned: this is the edge towards the person.
+func run(ctx context.Context, e *env, args []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			status, ok := r.(exited)
+			if !ok {
+				panic(r)
+			}
+			code = int(status)
+		}
+	}()
+	var c cli
+	parser, err := newParser(&c, e)
+	if err != nil {
+		panic(err) // a mistake in the tags, found by any test
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	e.globals = &c.globals
+	e.JSON = slices.Contains(args, "--json") // for the error of a command line that cannot be parsed
+	command, err := parser.Parse(args)
+	if err != nil {
+		return e.fail(&usageError{err: err, command: commandOf(err)})
+	}
+	if err := e.checkGlobals(); err != nil {
+		return e.fail(&usageError{err: err, command: "vam"})
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	if err := command.Run(e); err != nil {
+		return e.fail(err)
+	}
+	return exitOK
+}
+
+// usageError is a command line that says nothing that the program understands.
+type usageError struct {
+	err     error
+	command string // whose --help tells more
+}
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+// commandOf is the command that was recognised before the mistake.
+func commandOf(err error) string {
+	var pe *kong.ParseError
+	if !errors.As(err, &pe) || pe.Context == nil {
+		return "vam"
+	}
+	path := []string{"vam"}
+	for _, p := range pe.Context.Path {
+		if p.Command != nil {
+			path = append(path, p.Command.Name)
+		}
+	}
+	return strings.Join(path, " ")
+}
+
+// checkGlobals looks at flags that every command shares.
+func (e *env) checkGlobals() error {
+	switch e.LogLevel {
+	case "", "debug", "info", "warn", "error":
+		return nil
+	}
+	return fmt.Errorf("--log-level must be debug, info, warn or error, not %q", e.LogLevel)
+}

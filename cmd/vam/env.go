@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/term"
+
+	"github.com/videoactivmail/vam/internal/config"
+)
+
+// env is the world as one command sees it. Tests bring their own.
+type env struct {
+	*globals
+
+	in       io.Reader
+	out, err io.Writer
+	// inTTY, outTTY and errTTY say whether a person sits there.
+	inTTY, outTTY, errTTY bool
+	environ               []string
+	getenv                func(string) string
+	uid                   int
+}
+
+// system is the real world.
+func system() *env {
+	return &env{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		inTTY: isTerminal(os.Stdin), outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr),
+		environ: os.Environ(), getenv: os.Getenv, uid: os.Geteuid(),
+	}
+}
+
+// isTerminal is false for TERM=dumb as well: what it decides is cursor movement.
+func isTerminal(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// place is where the configuration of this command line is.
+func (e *env) place() config.Place {
+	return config.Place{File: e.ConfigFile, DataDir: e.Data, Getenv: e.getenv, UID: e.uid}
+}
+
+// loadConfig reads the configuration with the flags of the command line. A
+// configuration that the environment gives completely needs no file.
+func (e *env) loadConfig() (*config.Effective, error) {
+	o := config.Options{File: e.place().Path(), DataDir: e.Data, Environ: e.environ}
+	if e.LogLevel != "" {
+		o.Environ = append(o.Environ[:len(o.Environ):len(o.Environ)], config.EnvPrefix+"LOG_LEVEL="+e.LogLevel)
+	}
+	chosen := e.ConfigFile != "" || e.getenv(config.EnvPrefix+"CONFIG") != ""
+	if _, err := os.Stat(o.File); os.IsNotExist(err) && !chosen && e.getenv(config.EnvPrefix+"DOMAIN") != "" {
+		if o.DataDir == "" && e.getenv(config.EnvPrefix+"DATA_DIR") == "" {
+			o.DataDir = filepath.Dir(o.File)
+		}
+		o.File = ""
+	}
+	return config.Load(o)
+}
+
+// printJSON writes one indented JSON document.
+func (e *env) printJSON(v any) error {
+	enc := json.NewEncoder(e.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// note tells a person something beside the result.
+func (e *env) note(format string, args ...any) {
+	if !e.Quiet {
+		fmt.Fprintf(e.err, format+"\n", args...)
+	}
+}

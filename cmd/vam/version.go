@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+type versionCmd struct{}
+
+// version is what `vam version --json` prints; keys are stable.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	// Time is that of the revision, RFC 3339.
+	Time string `json:"time,omitempty"`
+	// Modified says that the tree had changes that are not in the revision.
+	Modified bool   `json:"modified,omitempty"`
+	Protocol string `json:"protocol"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// buildVersion reads what the Go command recorded in the program.
+func buildVersion() version {
+	v := version{Version: "unknown", Protocol: "VAM/1", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Revision = s.Value
+		case "vcs.time":
+			v.Time = s.Value
+		case "vcs.modified":
+			v.Modified = s.Value == "true"
+		}
+	}
+	return v
+}
+
+func (versionCmd) Run(e *env) error {
+	v := buildVersion()
+	if e.JSON {
+		return e.printJSON(v)
+	}
+	fmt.Fprintf(e.out, "vam %s, speaks %s\n", v.Version, v.Protocol)
+	if v.Revision != "" {
+		changed := ""
+		if v.Modified {
+			changed = ", with local changes"
+		}
+		fmt.Fprintf(e.out, "revision %s of %s%s\n", v.Revision, v.Time, changed)
+	}
+	fmt.Fprintf(e.out, "built by %s for %s\n", v.Go, v.Platform)
+	return nil
+}
