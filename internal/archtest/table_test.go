@@ -51,6 +51,7 @@ var packages = map[string]layer{
 	"internal/dnsresolver": adapter,
 	"internal/dnszone":     adapter,
 	"internal/doctor":      adapter,
+	"internal/keyring":     adapter,
 	"internal/localblob":   adapter,
 	"internal/nativein":    adapter,
 	"internal/nativeout":   adapter,
