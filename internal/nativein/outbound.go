@@ -17,6 +17,9 @@ import (
 type Outbound struct {
 	Messages *message.Service
 	Delivery *delivery.Service
+	// Stopping, if not nil, ends when the server stops: those who wait for news are then
+	// answered at once, so that the stop does not wait for them.
+	Stopping context.Context
 }
 
 var _ amserver.Outbound = Outbound{}
@@ -89,6 +92,9 @@ func (o Outbound) Log(ctx context.Context, pull amserver.Pull, from int64, wait 
 func (o Outbound) await(ctx context.Context, k message.Key, n int64, wait time.Duration) (message.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	if o.Stopping != nil {
+		defer context.AfterFunc(o.Stopping, cancel)()
+	}
 	return o.Messages.Wait(ctx, k, n)
 }
 

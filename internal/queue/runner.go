@@ -25,6 +25,7 @@ type Options struct {
 	Workers   int           // jobs at once, 64
 	PerDomain int           // jobs at once towards one domain, 8
 	Lease     time.Duration // 60 s, renewed at a third
+	Grace     time.Duration // how long running jobs may go on after the end of Run's context; 0 is not at all
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -75,15 +76,17 @@ func (r *Runner) Wake() {
 	}
 }
 
-// Run works until ctx ends, then waits for running handlers, whose context ends
-// with it; their jobs stay queued.
+// Run works until ctx ends, then takes nothing new and waits for running handlers,
+// whose context ends after Grace; the jobs of those that are cut stay queued.
 func (r *Runner) Run(ctx context.Context) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	renew := time.NewTicker(r.o.Lease / 3)
 	defer renew.Stop()
+	defer func() { r.drain(work, cut, &wg, renew.C) }()
 	for {
-		pause, err := r.dispatch(ctx, &wg)
+		pause, err := r.dispatch(ctx, work, &wg)
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("the queue cannot be read; trying again", "err", err)
 		}
@@ -95,14 +98,32 @@ func (r *Runner) Run(ctx context.Context) error {
 		case <-r.wake:
 		case <-timer.C:
 		case <-renew.C:
-			r.renew(ctx)
+			r.renew(work)
 		}
 		timer.Stop()
 	}
 }
 
+// drain waits for running handlers, at most Grace before it cuts them off.
+func (r *Runner) drain(work context.Context, cut context.CancelFunc, wg *sync.WaitGroup, renew <-chan time.Time) {
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	grace := time.NewTimer(r.o.Grace)
+	defer grace.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-grace.C:
+			cut()
+		case <-renew:
+			r.renew(work)
+		}
+	}
+}
+
 // dispatch starts what is due and returns how long nothing will be.
-func (r *Runner) dispatch(ctx context.Context, wg *sync.WaitGroup) (time.Duration, error) {
+func (r *Runner) dispatch(ctx, work context.Context, wg *sync.WaitGroup) (time.Duration, error) {
 	const poll = 5 * time.Second // the net below the wake-ups
 	for {
 		free, busy := r.capacity()
@@ -116,7 +137,7 @@ func (r *Runner) dispatch(ctx context.Context, wg *sync.WaitGroup) (time.Duratio
 			return time.Second, err
 		}
 		for _, j := range jobs {
-			r.start(ctx, wg, j)
+			r.start(work, wg, j)
 		}
 		if len(jobs) == 0 {
 			due, err := r.store.NextDue(ctx, r.kinds)
