@@ -15,9 +15,10 @@ import (
 )
 
 // Reports writes the bounce of a message whose delivery failed for some of its
-// recipients.
+// recipients. mail is its letter, nil when there is none. Report is called inside of a
+// store's commit: it only computes.
 type Reports interface {
-	Report(ctx context.Context, m message.Message, failed []Update) (*Bounce, error)
+	Report(m message.Message, mail []byte, failed []Update) (*Bounce, error)
 }
 
 // Options of New.
@@ -177,19 +178,29 @@ func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipien
 
 // settle records updates with the bounce for those that end without delivery.
 func (s *Service) settle(ctx context.Context, m message.Message, updates []Update) ([]Update, error) {
+	var mail []byte
+	if slices.ContainsFunc(updates, Update.bounces) {
+		var err error
+		if mail, err = s.o.Messages.Mail(ctx, m.Key); err != nil && vam.KindOf(err) != vam.NotFound {
+			return nil, err
+		}
+	}
 	took, err := s.store.Settle(ctx, m.Key, updates, func(took []Update) (*Bounce, error) {
-		failed := slices.DeleteFunc(slices.Clone(took), func(u Update) bool {
-			return u.State != vam.Rejected && u.State != vam.Failed && u.State != vam.Lapsed
-		})
+		failed := slices.DeleteFunc(slices.Clone(took), func(u Update) bool { return !u.bounces() })
 		if len(failed) == 0 || m.Author.IsZero() {
 			return nil, nil
 		}
-		return s.o.Reports.Report(ctx, m, failed)
+		return s.o.Reports.Report(m, mail, failed)
 	})
 	for _, u := range took {
 		s.o.Log.Info("recipient", "message", m.Key, "rcpt", u.Address, "state", u.State, "code", u.Code, "text", u.Text)
 	}
 	return took, err
+}
+
+// bounces reports whether the author gets a report of it.
+func (u Update) bounces() bool {
+	return u.State == vam.Rejected || u.State == vam.Failed || u.State == vam.Lapsed
 }
 
 // body returns the durable bytes of an offer, making them at the first attempt.
