@@ -71,6 +71,10 @@ type Store interface {
 	// Jobs lists up to limit jobs in order of NextAt, of one domain when it is set.
 	Jobs(ctx context.Context, domain vam.Domain, limit int) ([]Job, error)
 
+	// Depth counts the jobs of a kind and says when the oldest of them was made, zero for
+	// none.
+	Depth(ctx context.Context, kind Kind) (jobs int64, oldest time.Time, err error)
+
 	// Destination returns a zero row for a domain without failures.
 	Destination(ctx context.Context, d vam.Domain) (Destination, error)
 	// Fail counts a failure to reach the domain and sets its next attempt.

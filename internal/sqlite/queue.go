@@ -182,6 +182,15 @@ func (s Queue) Jobs(ctx context.Context, domain vam.Domain, limit int) (out []qu
 	return out, err
 }
 
+// Depth implements queue.Store.
+func (s Queue) Depth(ctx context.Context, kind queue.Kind) (jobs int64, oldest time.Time, err error) {
+	var created int64
+	err = s.db.Read(ctx, func(q Querier) error {
+		return q.QueryRowContext(ctx, `SELECT count(*), coalesce(min(created), 0) FROM job WHERE kind = ?1`, kind).Scan(&jobs, &created)
+	})
+	return jobs, fromMicros(created), err
+}
+
 // Destination implements queue.Store.
 func (s Queue) Destination(ctx context.Context, d vam.Domain) (out queue.Destination, err error) {
 	out.Domain = d

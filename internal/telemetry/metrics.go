@@ -19,22 +19,19 @@ type Metrics struct {
 	// Deliveries counts recipients that reached an end. result: stored, failed,
 	// rejected, declined, lapsed, withdrawn.
 	Deliveries *prometheus.CounterVec
-	// MediaBytes counts verified media octets. direction: in, out. transport: tcp,
-	// udp, local.
+	// MediaBytes counts media octets that were pulled. direction: in (by this server),
+	// out (from it).
 	MediaBytes *prometheus.CounterVec
-	// WireBytes counts what connections carried before TLS or QUIC framing.
-	// direction: in, out. transport: tcp, udp.
-	WireBytes *prometheus.CounterVec
 	// ResumedBytes counts media octets that a transfer did not fetch again after it
 	// was cut.
 	ResumedBytes prometheus.Counter
-	// Transfers counts ended transfers. result: done, cut, stalled, refused,
-	// corrupt. transport: tcp, udp.
-	Transfers *prometheus.CounterVec
+	// Pulls counts attempts to pull a message. result: done, cut (it goes on later),
+	// refused (it never will).
+	Pulls *prometheus.CounterVec
 	// FirstPart observes seconds from an accepted offer to its first playable part.
 	FirstPart prometheus.Histogram
-	// Requests counts answered requests. role: in, out, user. operation: the fixed
-	// names of the front doors. status: the HTTP status code.
+	// Requests counts answered requests. role: peer, user. operation: method and route.
+	// status: the HTTP status code.
 	Requests *prometheus.CounterVec
 	// Limited counts refusals by a limit. limit: the key of the configuration.
 	Limited *prometheus.CounterVec
@@ -54,12 +51,13 @@ type Definition struct {
 // Gauges are read at each scrape. A nil function leaves its series out. They must
 // be safe for concurrent use and quick.
 type Gauges struct {
-	QueueJobs      func() float64 // recipients that wait for delivery
+	QueueJobs      func() float64 // offers that wait for delivery
 	QueueOldest    func() float64 // seconds since the oldest of them was queued
-	TransfersOpen  func() float64 // transfers that run now
-	StoreBytes     func() float64 // media octets on disk
-	StoreFree      func() float64 // free octets on that disk
-	Connections    func() float64 // open connections of strangers and peers
+	PullsOpen      func() float64 // pulls that run now
+	StoreFree      func() float64 // octets that the disk has for media
+	Connections    func() float64 // open connections of strangers, peers and users
+	WireSent       func() float64 // octets sent over HTTP, a counter
+	WireReceived   func() float64 // octets received over HTTP, a counter
 	CertificateEnd func() float64 // seconds until the first certificate expires
 }
 
@@ -75,10 +73,9 @@ func NewMetrics(version, revision string) *Metrics {
 
 	m.Offers = m.counter("vam_offers_total", "Decisions about one recipient of an offer.", "direction", "result")
 	m.Deliveries = m.counter("vam_deliveries_total", "Recipients of outgoing messages that reached an end.", "result")
-	m.MediaBytes = m.counter("vam_media_bytes_total", "Media octets that were transferred and verified.", "direction", "transport")
-	m.WireBytes = m.counter("vam_wire_bytes_total", "Octets that connections to other servers carried, headers included, before TLS or QUIC framing.", "direction", "transport")
+	m.MediaBytes = m.counter("vam_media_bytes_total", "Media octets that were pulled, by this server (in) and from it (out).", "direction")
 	m.ResumedBytes = m.counter("vam_resumed_bytes_total", "Media octets that were not fetched again after a cut.").WithLabelValues()
-	m.Transfers = m.counter("vam_transfers_total", "Transfers that ended.", "result", "transport")
+	m.Pulls = m.counter("vam_pulls_total", "Attempts to pull a message: done, cut (it goes on later) or refused (it never will).", "result")
 	m.FirstPart = m.histogram("vam_first_part_seconds", "Seconds from an accepted offer to its first playable part.")
 	m.Requests = m.counter("vam_requests_total", "Requests that were answered.", "role", "operation", "status")
 	m.Limited = m.counter("vam_limited_total", "Requests that a limit refused; the label is its key in the configuration.", "limit")
@@ -112,26 +109,27 @@ func (m *Metrics) histogram(name, help string) prometheus.Histogram {
 }
 
 type gauge struct {
-	name, help string
-	read       func(Gauges) func() float64
+	name, kind, help string
+	read             func(Gauges) func() float64
 }
 
 func gauges() []gauge {
 	return []gauge{
-		{"vam_queue_jobs", "Recipients that wait for delivery.", func(g Gauges) func() float64 { return g.QueueJobs }},
-		{"vam_queue_oldest_seconds", "Age of the oldest of them.", func(g Gauges) func() float64 { return g.QueueOldest }},
-		{"vam_transfers_open", "Transfers that run now.", func(g Gauges) func() float64 { return g.TransfersOpen }},
-		{"vam_store_bytes", "Media octets in the data folder.", func(g Gauges) func() float64 { return g.StoreBytes }},
-		{"vam_store_free_bytes", "Free octets on the disk of the data folder.", func(g Gauges) func() float64 { return g.StoreFree }},
-		{"vam_connections", "Open connections on the VAM port.", func(g Gauges) func() float64 { return g.Connections }},
-		{"vam_certificate_expiry_seconds", "Time until the first certificate expires.", func(g Gauges) func() float64 { return g.CertificateEnd }},
+		{"vam_queue_jobs", "gauge", "Offers that wait for delivery.", func(g Gauges) func() float64 { return g.QueueJobs }},
+		{"vam_queue_oldest_seconds", "gauge", "Age of the oldest of them.", func(g Gauges) func() float64 { return g.QueueOldest }},
+		{"vam_pulls_open", "gauge", "Pulls that run now.", func(g Gauges) func() float64 { return g.PullsOpen }},
+		{"vam_store_free_bytes", "gauge", "Octets that the disk of the data folder has for media.", func(g Gauges) func() float64 { return g.StoreFree }},
+		{"vam_connections", "gauge", "Open connections on the VAM port.", func(g Gauges) func() float64 { return g.Connections }},
+		{"vam_wire_sent_bytes_total", "counter", "Octets of HTTP that were sent, as server and as client, before TLS or QUIC framing.", func(g Gauges) func() float64 { return g.WireSent }},
+		{"vam_wire_received_bytes_total", "counter", "Octets of HTTP that were received, counted alike.", func(g Gauges) func() float64 { return g.WireReceived }},
+		{"vam_certificate_expiry_seconds", "gauge", "Time until the first certificate expires.", func(g Gauges) func() float64 { return g.CertificateEnd }},
 	}
 }
 
 func gaugeDefinitions() []Definition {
 	var out []Definition
 	for _, g := range gauges() {
-		out = append(out, Definition{Name: g.name, Type: "gauge", Help: g.help})
+		out = append(out, Definition{Name: g.name, Type: g.kind, Help: g.help})
 	}
 	return out
 }
@@ -139,7 +137,12 @@ func gaugeDefinitions() []Definition {
 // Watch registers the gauges; it is called once.
 func (m *Metrics) Watch(g Gauges) {
 	for _, d := range gauges() {
-		if read := d.read(g); read != nil {
+		read := d.read(g)
+		switch {
+		case read == nil:
+		case d.kind == "counter":
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: d.name, Help: d.help}, read))
+		default:
 			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: d.name, Help: d.help}, read))
 		}
 	}
