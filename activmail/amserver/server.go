@@ -56,11 +56,13 @@ type Refusal struct {
 	Network string // "tcp" or "udp"
 	Remote  netip.AddrPort
 	// Reason is a sentence for the log. Err is the error of a handshake that failed, and
-	// nil for a limit that was met or a missing ALPN.
+	// nil for a limit that was met or a hello without TLS 1.3 or h2.
 	Reason string
 	Err    error
-	// ALPN is what the client offered instead, nil where it is not known.
-	ALPN []string
+	// Versions and ALPN are what a hello over TCP offered that was refused for it; nil
+	// where they are not known, and empty where it named none.
+	Versions []uint16
+	ALPN     []string
 }
 
 // Stats are figures of a running server.

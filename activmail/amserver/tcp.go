@@ -43,19 +43,34 @@ func (s *Server) newTCPConfig() *tls.Config {
 	config.DynamicRecordSizingDisabled = true
 	inner := config.Clone()
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if !slices.Contains(hello.SupportedProtos, "h2") {
-			wire.Refuse(hello.Conn)
-			return nil, &alpnError{offered: slices.Clone(hello.SupportedProtos)}
+		refuse := func(reason string, alert wire.Alert) error {
+			wire.Refuse(hello.Conn, alert)
+			return &helloError{
+				reason:   reason,
+				versions: append([]uint16{}, hello.SupportedVersions...),
+				alpn:     append([]string{}, hello.SupportedProtos...),
+			}
+		}
+		switch {
+		case !slices.Contains(hello.SupportedVersions, tls.VersionTLS13):
+			return nil, refuse("the client offered no TLS 1.3", wire.AlertProtocolVersion)
+		case !slices.Contains(hello.SupportedProtos, "h2"):
+			return nil, refuse("the client offered no h2", wire.AlertNoApplicationProtocol)
 		}
 		return inner, nil
 	}
 	return config
 }
 
-// alpnError ends a handshake whose client does not speak h2.
-type alpnError struct{ offered []string }
+// helloError ends a handshake whose client offers nothing that is spoken here; its
+// lists are not nil.
+type helloError struct {
+	reason   string
+	versions []uint16
+	alpn     []string
+}
 
-func (e *alpnError) Error() string { return "the client offered no h2" }
+func (e *helloError) Error() string { return e.reason }
 
 func (s *Server) newHTTP2() *http.Server {
 	hs := &http.Server{
@@ -137,8 +152,9 @@ func (s *Server) accept(c net.Conn) {
 			_ = c.Close()
 			leave()
 			refusal := Refusal{Network: "tcp", Remote: remote, Reason: "the TLS handshake failed", Err: err}
-			if alpn := (*alpnError)(nil); errors.As(err, &alpn) {
-				refusal.Reason, refusal.Err, refusal.ALPN = alpn.Error(), nil, alpn.offered
+			if hello := (*helloError)(nil); errors.As(err, &hello) {
+				refusal.Reason, refusal.Err = hello.reason, nil
+				refusal.Versions, refusal.ALPN = hello.versions, hello.alpn
 			}
 			s.refused(refusal)
 			return

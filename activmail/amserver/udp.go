@@ -125,8 +125,8 @@ func (s *Server) announce(socket net.PacketConn) {
 type handshakeKey struct{}
 
 // handshake is counted from the first packet of a connection until it is done, either
-// way.
-type handshake struct{ done func() }
+// way. The first call of done gives its place back and returns true.
+type handshake struct{ done func() bool }
 
 // admitHandshake counts a new handshake. Limits per address wait until it is done: the
 // address of a first packet can be anybody's, who would then be locked out.
@@ -138,13 +138,23 @@ func (u *udpServer) admitHandshake(ctx context.Context, info *quic.ClientInfo) (
 	if !info.AddrVerified {
 		u.unvalidated.Add(1)
 	}
-	h := &handshake{done: sync.OnceFunc(func() {
+	var over atomic.Bool
+	h := &handshake{done: func() bool {
+		if over.Swap(true) {
+			return false
+		}
 		u.handshaking.Add(-1)
 		if !info.AddrVerified {
 			u.unvalidated.Add(-1)
 		}
-	})}
-	context.AfterFunc(ctx, h.done)
+		return true
+	}}
+	remote := remoteAddr(info.RemoteAddr)
+	context.AfterFunc(ctx, func() {
+		if h.done() && !u.server.isClosed() {
+			u.server.refused(Refusal{Network: "udp", Remote: remote, Reason: "the QUIC handshake failed", Err: context.Cause(ctx)})
+		}
+	})
 	return context.WithValue(ctx, handshakeKey{}, h), nil
 }
 

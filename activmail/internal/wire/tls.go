@@ -157,17 +157,25 @@ func (c *holdingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Refuse ends a handshake from within GetConfigForClient with the alert
-// no_application_protocol (RFC 7301 section 3.2), which crypto/tls cannot be told to
-// send there: conn is the Conn of the hello. The alert that crypto/tls then sends is
-// dropped.
-func Refuse(conn net.Conn) {
+// Alert is the description of a fatal TLS alert (RFC 8446 section 6).
+type Alert uint8
+
+// Alerts for hellos that offer nothing that is spoken here.
+const (
+	AlertProtocolVersion       Alert = 70
+	AlertNoApplicationProtocol Alert = 120 // RFC 7301 section 3.2
+)
+
+// Refuse ends a handshake from within GetConfigForClient with an alert of choice, which
+// crypto/tls cannot be told to send there: conn is the Conn of the hello. The alert that
+// crypto/tls then sends is dropped.
+func Refuse(conn net.Conn, alert Alert) {
 	c, ok := conn.(*holdingConn)
 	if !ok {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = c.Conn.Write([]byte{21, 3, 3, 0, 2, 2, 120})
+	_, _ = c.Conn.Write([]byte{21, 3, 3, 0, 2, 2, byte(alert)})
 	c.refused = true
 }
