@@ -1,0 +1,159 @@
+package race
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Machine says where figures come from. Every field is for people.
+type Machine struct {
+	CPU        string `json:"cpu"`
+	Cores      int    `json:"cores"`
+	Memory     string `json:"memory"`
+	Kernel     string `json:"kernel"`
+	Go         string `json:"go"`
+	Congestion string `json:"congestion"` // the system's default
+	Load       string `json:"load"`       // averages before the run
+}
+
+// Here describes this machine, as far as Linux tells.
+func Here() Machine {
+	return Machine{
+		CPU:        field("/proc/cpuinfo", "model name"),
+		Cores:      runtime.NumCPU(),
+		Memory:     field("/proc/meminfo", "MemTotal"),
+		Kernel:     line("/proc/sys/kernel/osrelease"),
+		Go:         runtime.Version(),
+		Congestion: line("/proc/sys/net/ipv4/tcp_congestion_control"),
+		Load:       line("/proc/loadavg"),
+	}
+}
+
+// String is the machine in one line.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s × %d, %s, Linux %s, %s, default congestion control %s, load %s", m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, m.Congestion, m.Load)
+}
+
+func line(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func field(path, name string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "unknown"
+	}
+	defer func() { _ = f.Close() }()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if k, v, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == name {
+			return strings.Join(strings.Fields(v), " ")
+		}
+	}
+	return "unknown"
+}
+
+// Report is one run of the benchmarks.
+type Report struct {
+	When    time.Time `json:"when"`
+	Machine Machine   `json:"machine"`
+	Options string    `json:"options"` // the command line
+	Results []Result  `json:"results"`
+}
+
+// Save writes the report as JSON into a file of dir that is named after its time,
+// and returns the name.
+func (r Report) Save(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, r.When.UTC().Format("20060102T150405Z")+".json")
+	return name, os.WriteFile(name, append(b, '\n'), 0o644)
+}
+
+// Print writes the table of a result for people.
+func (r Result) Print(w io.Writer) error {
+	better := "more is better"
+	if r.Smaller {
+		better = "less is better"
+	}
+	if _, err := fmt.Fprintf(w, "\n%s (%s, %s; median of up to %d)\n", r.Title, r.Unit, better, r.Rounds); err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(t, "  \t%s\tratio\tmin–max\tcongestion\t\n", r.Unit)
+	for _, row := range r.Rows {
+		if row.Error != "" {
+			_, _ = fmt.Fprintf(t, "  %s\t–\t–\t–\t%s\tnot measured: %s\n", row.Name, row.Congestion, row.Error)
+			continue
+		}
+		lo, hi := slices.Min(append(row.Samples, row.Median)), slices.Max(append(row.Samples, row.Median))
+		_, _ = fmt.Fprintf(t, "  %s\t%s\t%.2f\t%s–%s\t%s\t%s\n", row.Name, number(row.Median), row.Ratio, number(lo), number(hi), row.Congestion, remarks(row))
+	}
+	for _, g := range r.Goals {
+		_, _ = fmt.Fprintf(t, "  %s\n", g)
+	}
+	return t.Flush()
+}
+
+// String is the goal and what came of it in one sentence.
+func (o Outcome) String() string {
+	sign := "≥"
+	if o.AtMost {
+		sign = "≤"
+	}
+	s := fmt.Sprintf("goal: %s %s %s", o.Name, sign, strconv.FormatFloat(o.Ratio, 'g', 4, 64))
+	if o.Of != "" {
+		s += " × " + o.Of
+	}
+	switch {
+	case o.Measured == 0:
+		return s + ": not measured"
+	case o.Met:
+		return fmt.Sprintf("%s: met, %.2f", s, o.Measured)
+	}
+	return fmt.Sprintf("%s: MISSED, %.2f", s, o.Measured)
+}
+
+// remarks are the further figures and the note of a row.
+func remarks(r Row) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(r.Extra)) {
+		parts = append(parts, k+" "+number(r.Extra[k]))
+	}
+	if r.Note != "" {
+		parts = append(parts, r.Note)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// number writes three or four significant digits without an exponent.
+func number(v float64) string {
+	switch {
+	case v >= 100 || v <= -100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10 || v <= -10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v == 0:
+		return "0"
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
