@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/admission"
+	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/telemetry"
+)
+
+// gate holds the rate limits of the configuration: how much one account, one domain
+// and one network may ask of this server in a while.
+type gate struct {
+	limits   config.Limits
+	contacts contacts
+	metrics  *telemetry.Metrics
+
+	sent, offers, recipients, known, pulled, lookups *admission.Buckets
+}
+
+// contacts says whether a domain is one that somebody here writes with.
+type contacts interface {
+	KnowsDomain(ctx context.Context, d vam.Domain) (bool, error)
+}
+
+func newGate(l config.Limits, c contacts, m *telemetry.Metrics, now func() time.Time) *gate {
+	return &gate{
+		limits: l, contacts: c, metrics: m,
+		sent:       admission.NewBuckets("messages", now),
+		offers:     admission.NewBuckets("offers", now),
+		recipients: admission.NewBuckets("recipients of a domain that nobody here knows", now),
+		known:      admission.NewBuckets("repetitions", now),
+		pulled:     admission.NewBuckets("octets of media", now),
+		lookups:    admission.NewBuckets("keys that are not known", now),
+	}
+}
+
+func rateOf(r config.Rate) admission.Rate {
+	return admission.Rate{Events: r.Events, Per: r.Per, Burst: r.Burst}
+}
+
+// refused counts a refusal under the key of its limit.
+func (g *gate) refused(key string, err error) error {
+	if err != nil {
+		g.metrics.Limited.WithLabelValues(key).Inc()
+	}
+	return err
+}
+
+// send is asked for each message that an account sends.
+func (g *gate) send(a account.Account) error {
+	return g.refused("limits.senders.messages", g.sent.Take(a.Address.Key(), rateOf(g.limits.Senders.Messages), 1))
+}
+
+// offer is asked for each offer that was not answered before. A recipient that a
+// stranger's domain wrote to in the last hour already costs it nothing.
+func (g *gate) offer(ctx context.Context, o *activmail.Offer) error {
+	known, err := g.contacts.KnowsDomain(ctx, o.Origin)
+	if err != nil {
+		return err
+	}
+	key := o.Origin.String()
+	if known {
+		return g.refused("limits.peers.offers", g.offers.Take(key, rateOf(g.limits.Peers.Offers), 1))
+	}
+	if err := g.refused("limits.strangers.offers", g.offers.Take(key, rateOf(g.limits.Strangers.Offers), 1)); err != nil {
+		return err
+	}
+	fresh := 0
+	limit := rateOf(g.limits.Strangers.Recipients)
+	for _, a := range o.Envelope.To {
+		if g.known.Take(key+" "+a.Key(), admission.Rate{Events: 1, Per: limit.Per, Burst: 1}, 1) == nil {
+			fresh++
+		}
+	}
+	return g.refused("limits.strangers.recipients", g.recipients.Take(key, limit, fresh))
+}
+
+// pull is asked before size octets are fetched from a domain. A message that is larger
+// than a day's allowance takes all of it.
+func (g *gate) pull(d vam.Domain, size vam.Bytes) error {
+	day := g.limits.Peers.PullDay
+	if day == 0 {
+		return nil
+	}
+	rate := admission.Rate{Events: int(day), Per: 24 * time.Hour, Burst: int(day)}
+	return g.refused("limits.peers.pull_day", g.pulled.Take(d.String(), rate, int(min(size, day))))
+}
+
+// keyLookup is asked before DNS is asked for a request key that is not remembered
+// (AM-3.14).
+func (g *gate) keyLookup(ctx context.Context) error {
+	remote, ok := ctx.Value(remoteKey{}).(netip.Addr)
+	if !ok {
+		return nil
+	}
+	return g.refused("key-lookups", g.lookups.Take(network(remote), admission.Rate{Events: 120, Per: time.Minute, Burst: 120}, 1))
+}
+
+// remoteKey is the context key of the address that a request came from.
+type remoteKey struct{}
+
+// network is what one stranger usually has: an IPv4 address or an IPv6 /64.
+func network(a netip.Addr) string {
+	a = a.Unmap()
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
