@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -97,10 +98,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Close ends the connection. One that is in the middle of a write, which a silent peer
+// can hold up for long, is cut without the alert that would have to wait behind it.
+func (c *Conn) Close() error {
+	if c.below.writing.Load() {
+		return c.below.Conn.Close()
+	}
+	return c.tls.Close()
+}
+
 // holdingConn keeps written records in memory between hold and release.
 type holdingConn struct {
 	net.Conn
 	buffers *heldBuffers
+	writing atomic.Bool // a write to Conn is under way
 
 	mu      sync.Mutex
 	buf     *[]byte // nil: not holding
@@ -131,9 +142,15 @@ func (c *holdingConn) flushLocked() error {
 	if len(*c.buf) == 0 {
 		return nil
 	}
-	_, err := c.Conn.Write(*c.buf)
+	_, err := c.writeLocked(*c.buf)
 	*c.buf = (*c.buf)[:0]
 	return err
+}
+
+func (c *holdingConn) writeLocked(p []byte) (int, error) {
+	c.writing.Store(true)
+	defer c.writing.Store(false)
+	return c.Conn.Write(p)
 }
 
 func (c *holdingConn) Write(p []byte) (int, error) {
@@ -143,7 +160,7 @@ func (c *holdingConn) Write(p []byte) (int, error) {
 	case c.refused:
 		return len(p), nil
 	case c.buf == nil:
-		return c.Conn.Write(p)
+		return c.writeLocked(p)
 	}
 	if len(*c.buf)+len(p) > cap(*c.buf) {
 		if err := c.flushLocked(); err != nil {
@@ -151,7 +168,7 @@ func (c *holdingConn) Write(p []byte) (int, error) {
 		}
 	}
 	if len(p) > cap(*c.buf) {
-		return c.Conn.Write(p)
+		return c.writeLocked(p)
 	}
 	*c.buf = append(*c.buf, p...)
 	return len(p), nil
@@ -176,6 +193,6 @@ func Refuse(conn net.Conn, alert Alert) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = c.Conn.Write([]byte{21, 3, 3, 0, 2, 2, byte(alert)})
+	_, _ = c.writeLocked([]byte{21, 3, 3, 0, 2, 2, byte(alert)})
 	c.refused = true
 }
