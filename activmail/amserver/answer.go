@@ -16,6 +16,8 @@ const (
 	// piece is how much of a body is read and written at a time. HTTP/2 puts it into one
 	// frame where the client allows that, and TLS into few system calls.
 	piece = 1 << 20
+	// smallPiece is enough for a log, a poster or a part of a live recording.
+	smallPiece = 64 << 10
 	// AM-10.22: a body that moves less than 16 KiB/s over 60 s is given up.
 	minRate   = 16 << 10
 	minWindow = 60 * time.Second
@@ -26,25 +28,38 @@ func writeTime(n int) time.Duration {
 	return max(minWindow, time.Duration(n)*time.Second/minRate)
 }
 
-// pieces holds buffers of one piece, as pointers so that Put does not allocate.
-type pieces struct{ pool sync.Pool }
+// pieces holds buffers of one piece and of a small one, as pointers so that Put does not
+// allocate.
+type pieces struct{ large, small sync.Pool }
 
-func (p *pieces) get() *[]byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
+// get returns a buffer for a body of n octets.
+func (p *pieces) get(n int64) *[]byte {
+	pool, size := &p.large, piece
+	if n <= smallPiece {
+		pool, size = &p.small, smallPiece
+	}
+	if b, ok := pool.Get().(*[]byte); ok {
 		return b
 	}
-	b := make([]byte, piece)
+	b := make([]byte, size)
 	return &b
+}
+
+func (p *pieces) put(b *[]byte) {
+	if len(*b) == smallPiece {
+		p.small.Put(b)
+		return
+	}
+	p.large.Put(b)
 }
 
 // sendAt writes n octets of c from offset on. The header must be sent by then; errors
 // are cutOff.
-func (h *handler) sendAt(w http.ResponseWriter, c io.ReaderAt, offset, n int64) error {
-	buf := h.pieces.get()
-	defer h.pieces.pool.Put(buf)
-	rc := http.NewResponseController(w)
+func (h *handler) sendAt(out *bodyWriter, c io.ReaderAt, offset, n int64) error {
+	buf := h.pieces.get(n)
+	defer h.pieces.put(buf)
 	for n > 0 {
-		want := min(n, piece)
+		want := min(n, int64(len(*buf)))
 		got, err := c.ReadAt((*buf)[:want], offset)
 		if int64(got) < want {
 			if err == nil || errors.Is(err, io.EOF) {
@@ -52,7 +67,7 @@ func (h *handler) sendAt(w http.ResponseWriter, c io.ReaderAt, offset, n int64) 
 			}
 			return &cutOff{err}
 		}
-		if err := writePiece(w, rc, (*buf)[:got]); err != nil {
+		if err := out.write((*buf)[:got]); err != nil {
 			return err
 		}
 		offset, n = offset+want, n-want
@@ -61,14 +76,13 @@ func (h *handler) sendAt(w http.ResponseWriter, c io.ReaderAt, offset, n int64) 
 }
 
 // send writes all of r.
-func (h *handler) send(w http.ResponseWriter, r io.Reader) error {
-	buf := h.pieces.get()
-	defer h.pieces.pool.Put(buf)
-	rc := http.NewResponseController(w)
+func (h *handler) send(out *bodyWriter, r io.Reader) error {
+	buf := h.pieces.get(smallPiece)
+	defer h.pieces.put(buf)
 	for {
 		n, err := io.ReadFull(r, *buf)
 		if n > 0 {
-			if err := writePiece(w, rc, (*buf)[:n]); err != nil {
+			if err := out.write((*buf)[:n]); err != nil {
 				return err
 			}
 		}
@@ -81,31 +95,69 @@ func (h *handler) send(w http.ResponseWriter, r io.Reader) error {
 	}
 }
 
-func writePiece(w http.ResponseWriter, rc *http.ResponseController, p []byte) error {
-	_ = rc.SetWriteDeadline(time.Now().Add(writeTime(len(p))))
-	if _, err := w.Write(p); err != nil {
+// bodyWriter writes a body piece by piece, gives each piece its time, and stops at once
+// when the message is withdrawn (AM-7.20).
+type bodyWriter struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	done  chan struct{} // ends the watch
+	watch sync.WaitGroup
+
+	mu  sync.Mutex // orders the deadlines of pieces and of the end
+	cut bool
+}
+
+var errWithdrawn = errors.New("the message was withdrawn")
+
+// newBodyWriter writes to w until withdrawn, which may be nil, is closed. The caller
+// closes it.
+func newBodyWriter(w http.ResponseWriter, withdrawn <-chan struct{}) *bodyWriter {
+	b := &bodyWriter{w: w, rc: http.NewResponseController(w), done: make(chan struct{})}
+	if withdrawn != nil {
+		b.watch.Go(func() {
+			select {
+			case <-withdrawn:
+				b.stop()
+			case <-b.done:
+			}
+		})
+	}
+	return b
+}
+
+// stop ends a write under way, and lets no other begin.
+func (b *bodyWriter) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cut = true
+	_ = b.rc.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// close ends the watch, and is needed once.
+func (b *bodyWriter) close() {
+	close(b.done)
+	b.watch.Wait()
+}
+
+// write writes one piece. Errors are cutOff.
+func (b *bodyWriter) write(p []byte) error {
+	if err := b.begin(len(p)); err != nil {
+		return err
+	}
+	if _, err := b.w.Write(p); err != nil {
 		return &cutOff{err}
 	}
 	return nil
 }
 
-// cutWhen ends the writes of a response when the message is withdrawn. The returned
-// function ends the watch.
-func cutWhen(w http.ResponseWriter, withdrawn <-chan struct{}) (stop func()) {
-	if withdrawn == nil {
-		return func() {}
+func (b *bodyWriter) begin(n int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cut {
+		return &cutOff{errWithdrawn}
 	}
-	done := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-withdrawn:
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
-		case <-done:
-		}
-	}()
-	return func() { close(done); <-ended }
+	_ = b.rc.SetWriteDeadline(time.Now().Add(writeTime(n)))
+	return nil
 }
 
 // writeDocument answers with a small document.

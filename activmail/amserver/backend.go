@@ -146,6 +146,8 @@ type Entry struct {
 	// Blob is nil for records without blob. The handler closes it.
 	Blob   Content
 	Length vam.Bytes
+	// Withdrawn is that of Media.
+	Withdrawn <-chan struct{}
 }
 
 // Content is bytes that stay the same under the reader's feet, and may grow. ReadAt is
@@ -162,7 +164,8 @@ type Media struct {
 	Size        vam.Bytes
 	Complete    bool
 	ContentType string // "" is application/octet-stream
-	// ETag is a strong validator without quotes; required once Complete (AM-7.17).
+	// ETag is a strong validator without quotes; required once Complete, and not looked at
+	// before (AM-7.17).
 	ETag string
 	// Withdrawn, if not nil, is closed when the message is revoked or expires: what is
 	// under way is then cut off (AM-7.20).
@@ -175,7 +178,8 @@ type Blob struct {
 	Content     Content
 	Size        vam.Bytes
 	ContentType string // "" is application/octet-stream
-	Withdrawn   <-chan struct{}
+	// Withdrawn is that of Media.
+	Withdrawn <-chan struct{}
 	// Redirect is the https URL of a store that serves exactly these bytes to anyone
 	// who knows the URL (AM-7.8).
 	Redirect string

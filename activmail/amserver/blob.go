@@ -32,6 +32,11 @@ func (h *handler) blob(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	defer b.Content.Close()
+	leave, err := h.sending(p.Token)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	header.Set("Cache-Control", "private, immutable")
 	header["Repr-Digest"] = []string{"sha-256=" + byteSequence(name[:])}
 	return h.serveRange(w, r, content{

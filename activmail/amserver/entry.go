@@ -18,13 +18,11 @@ func (h *handler) entry(w http.ResponseWriter, r *http.Request) error {
 	if !ok || n >= h.Limits.Lines {
 		return vam.Errorf(vam.Invalid, "a log has entries 0 to %d", h.Limits.Lines-1).WithProblem("malformed")
 	}
-	wait := preferredWait(r)
-	leave, err := h.enterWait(p.Token, wait)
-	if err != nil {
+	wait, e := preferredWait(r), Entry{}
+	err = h.waiting(p.Token, wait, func() (err error) {
+		e, err = h.Outbound.Entry(r.Context(), p, n, wait)
 		return err
-	}
-	e, err := h.Outbound.Entry(r.Context(), p, n, wait)
-	leave()
+	})
 	if err != nil {
 		return err
 	}
@@ -34,16 +32,26 @@ func (h *handler) entry(w http.ResponseWriter, r *http.Request) error {
 	if e.Line == nil {
 		return nothingYet(w, e.Ended, e.Size)
 	}
+	body := e.Blob != nil && r.Method != http.MethodHead
+	if body {
+		leave, err := h.sending(p.Token)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	header := w.Header()
 	header["Vam-Record"] = []string{byteSequence(e.Line)}
 	header["Vam-Checkpoint"] = []string{byteSequence(e.Checkpoint)}
 	header.Set("Content-Type", h.recordType(e.Line))
 	header.Set("Content-Length", strconv.FormatInt(int64(e.Length), 10))
 	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead || e.Blob == nil {
+	if !body {
 		return nil
 	}
-	return h.sendAt(w, e.Blob, 0, int64(e.Length))
+	out := newBodyWriter(w, e.Withdrawn)
+	defer out.close()
+	return h.sendAt(out, e.Blob, 0, int64(e.Length))
 }
 
 func (h *handler) recordType(line []byte) string {

@@ -34,9 +34,13 @@ type HandlerOptions struct {
 	// Limits bound what a peer may send; zero is activmail.DefaultLimits.
 	Limits activmail.Limits
 	// Waits and WaitsPerToken bound the requests that wait for news (Prefer: wait), in
-	// all and for one pull token; 0 is 20,000 and 8.
+	// all and for one pull token; 0 is 20,000 and 8 (AM-10.21).
 	Waits, WaitsPerToken int
-	// BodyMemory bounds the request bodies held in memory at one time; 0 is 64 MiB.
+	// Bodies and BodiesPerToken bound the answers with media or a blob under way, in all
+	// and for one pull token; 0 is 2,000 and 64 (AM-10.28). Each holds a buffer of 1 MiB.
+	Bodies, BodiesPerToken int
+	// BodyMemory bounds the request bodies held in memory at one time, of which one
+	// address may hold a quarter, or one body where that is more; 0 is 64 MiB.
 	BodyMemory vam.Bytes
 	// Failed, if not nil, is told of every error that was answered, for logs and
 	// metrics. It must not block.
@@ -68,8 +72,9 @@ type Failure struct {
 type handler struct {
 	HandlerOptions
 	mux    *http.ServeMux
-	bodies budget
-	waits  waits
+	memory *bodyMemory
+	waits  places
+	bodies places
 	nonces nonces
 	pieces pieces
 }
@@ -97,10 +102,16 @@ func NewHandler(options HandlerOptions) http.Handler {
 	if h.WaitsPerToken == 0 {
 		h.WaitsPerToken = 8
 	}
+	if h.Bodies == 0 {
+		h.Bodies = 2000
+	}
+	if h.BodiesPerToken == 0 {
+		h.BodiesPerToken = 64
+	}
 	if h.BodyMemory == 0 {
 		h.BodyMemory = 64 * vam.MiB
 	}
-	h.bodies.free = int64(h.BodyMemory)
+	h.memory = newBodyMemory(h.BodyMemory, max(h.Limits.Offer, h.Limits.Document))
 	if options.Inbound != nil {
 		h.handle("/in/{origin}/{mid}/{offer}", methods{"PUT": {"put-offer", (*handler).putOffer}, "GET": {"offer-state", (*handler).offerState}})
 		h.handle("/in/{origin}/{mid}/poke", methods{"POST": {"poke", (*handler).poke}})
@@ -165,6 +176,9 @@ func (h *handler) handle(path string, ops methods) {
 func (h *handler) run(w http.ResponseWriter, r *http.Request, op operation) {
 	err := h.checkAuthority(r)
 	if err == nil {
+		err = refuseBody(r)
+	}
+	if err == nil {
 		err = op.serve(h, w, r)
 	}
 	if err != nil {
@@ -179,6 +193,21 @@ func (h *handler) checkAuthority(r *http.Request) error {
 	}
 	return vam.Errorf(vam.NotFound, "this server does not answer for that name; look up the SRV record of the domain again").
 		WithProblem("not-our-domain")
+}
+
+// refuseBody ends a GET that carries content, which means nothing here and would fill
+// memory while the request waits: HTTP/2 takes megabytes of what nobody reads.
+func refuseBody(r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	if r.ContentLength > 0 {
+		return vam.Errorf(vam.Invalid, "%s has no body here", r.Method).WithProblem("malformed")
+	}
+	if r.ContentLength < 0 && r.ProtoMajor == 2 {
+		_ = r.Body.Close() // whatever comes is dropped
+	}
+	return nil
 }
 
 // hostOf is the name in an authority, in lower case and without port.

@@ -21,13 +21,11 @@ func (h *handler) getLog(w http.ResponseWriter, r *http.Request) error {
 			return vam.Errorf(vam.Invalid, "from is not the index of a log line").WithProblem("malformed")
 		}
 	}
-	wait := preferredWait(r)
-	leave, err := h.enterWait(p.Token, wait)
-	if err != nil {
+	wait, log := preferredWait(r), Log{}
+	err = h.waiting(p.Token, wait, func() (err error) {
+		log, err = h.Outbound.Log(r.Context(), p, from, wait)
 		return err
-	}
-	log, err := h.Outbound.Log(r.Context(), p, from, wait)
-	leave()
+	})
 	if err != nil {
 		return err
 	}
@@ -44,13 +42,12 @@ func (h *handler) getLog(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := h.send(w, log.Lines); err != nil {
+	out := newBodyWriter(w, nil)
+	defer out.close()
+	if err := h.send(out, log.Lines); err != nil {
 		return err
 	}
-	if _, err := w.Write(end); err != nil {
-		return &cutOff{err}
-	}
-	return nil
+	return out.write(end)
 }
 
 // nothingYet answers that there is no line at the asked index: yet, or ever.

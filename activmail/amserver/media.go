@@ -21,10 +21,15 @@ func (h *handler) media(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer m.Content.Close()
+	leave, err := h.sending(p.Token)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	header := w.Header()
 	header.Set("Cache-Control", "private, no-cache")
 	etag := ""
-	if m.ETag != "" {
+	if m.ETag != "" && m.Complete { // what grows is another representation each time
 		etag = `"` + m.ETag + `"`
 	}
 	return h.serveRange(w, r, content{
@@ -77,9 +82,9 @@ func (h *handler) serveRange(w http.ResponseWriter, r *http.Request, c content) 
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	stop := cutWhen(w, c.withdrawn)
-	defer stop()
-	return h.sendAt(w, c, start, end-start)
+	out := newBodyWriter(w, c.withdrawn)
+	defer out.close()
+	return h.sendAt(out, c, start, end-start)
 }
 
 // contentRange writes the field; the complete length of something that grows is not
@@ -107,11 +112,11 @@ type byteRange struct {
 // parseRange reads a Range field with one range. Anything else is not ok and ignored,
 // as RFC 9110 section 14.2 allows.
 func parseRange(s string) (byteRange, bool) {
-	s, ok := strings.CutPrefix(s, "bytes=")
-	if !ok || strings.Contains(s, ",") {
+	unit, set, ok := strings.Cut(s, "=")
+	if !ok || !strings.EqualFold(unit, "bytes") || strings.Contains(set, ",") {
 		return byteRange{}, false
 	}
-	first, last, ok := strings.Cut(strings.TrimSpace(s), "-")
+	first, last, ok := strings.Cut(strings.TrimSpace(set), "-")
 	if !ok {
 		return byteRange{}, false
 	}

@@ -1,6 +1,7 @@
 package amserver
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/videoactivmail/vam"
@@ -18,6 +19,9 @@ func (h *handler) proof(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	result, err := h.Outbound.Proof(r.Context(), p, req)
+	if pos := (*activmail.PositionError)(nil); errors.As(err, &pos) {
+		return vam.Wrap(vam.Conflict, err, "the log has %d lines now", pos.Size).WithProblem("log-position")
+	}
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,10 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -82,39 +80,26 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request, op, mediaType
 	if err := checkMediaType(r, mediaType); err != nil {
 		return nil, nil, err
 	}
-	size := vam.Bytes(r.ContentLength)
-	if size > limit {
+	longest := vam.Bytes(r.ContentLength)
+	if longest > limit {
 		return nil, nil, bodyTooLarge(limit)
 	}
-	if size < 0 {
-		size = limit
+	if longest < 0 {
+		longest = limit
 	}
-	if !h.bodies.take(int64(size)) {
-		return nil, nil, vam.Errorf(vam.Unavailable, "this server is reading as many requests as it has memory for").
-			WithProblem("busy").WithRetry(5 * time.Second)
-	}
-	release = func() { h.bodies.give(int64(size)) }
-	body, err = readAll(http.MaxBytesReader(w, r.Body, int64(limit)), r.ContentLength)
+	held := h.memory.hold(remoteOf(r).Addr())
+	body, err = held.readAll(http.MaxBytesReader(w, r.Body, int64(limit)), int64(longest))
 	if err == nil {
-		return body, release, nil
+		return body, held.release, nil
 	}
-	release()
+	held.release()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, nil, bodyTooLarge(limit)
 	}
+	if known := (*vam.Error)(nil); errors.As(err, &known) {
+		return nil, nil, err
+	}
 	return nil, nil, vam.Wrap(vam.Invalid, err, "the body of the request did not arrive whole")
-}
-
-// readAll reads r into a slice of the announced length, where there is one.
-func readAll(r io.Reader, announced int64) ([]byte, error) {
-	if announced < 0 {
-		return io.ReadAll(r)
-	}
-	body := make([]byte, announced)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, err
-	}
-	return body, nil
 }
 
 func bodyTooLarge(limit vam.Bytes) error {
@@ -215,60 +200,4 @@ func preferredWait(r *http.Request) time.Duration {
 		}
 	}
 	return 0
-}
-
-// budget is an amount of memory.
-type budget struct {
-	mu   sync.Mutex
-	free int64
-}
-
-func (b *budget) take(n int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n > b.free {
-		return false
-	}
-	b.free -= n
-	return true
-}
-
-func (b *budget) give(n int64) {
-	b.mu.Lock()
-	b.free += n
-	b.mu.Unlock()
-}
-
-// waits counts the requests that wait for news.
-type waits struct {
-	mu    sync.Mutex
-	total int
-	of    map[activmail.Token]int
-}
-
-// enterWait takes a place to wait with a token (AM-7.11). leave gives it back.
-func (h *handler) enterWait(t activmail.Token, wait time.Duration) (leave func(), err error) {
-	if wait == 0 {
-		return func() {}, nil
-	}
-	w := &h.waits
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.total >= h.Waits || w.of[t] >= h.WaitsPerToken {
-		return nil, vam.Errorf(vam.Busy, "too many requests wait here: at most %d for one message and domain", h.WaitsPerToken).
-			WithProblem("rate").WithRetry(time.Second)
-	}
-	if w.of == nil {
-		w.of = make(map[activmail.Token]int)
-	}
-	w.total++
-	w.of[t]++
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.total--
-		if w.of[t]--; w.of[t] == 0 {
-			delete(w.of, t)
-		}
-	}, nil
 }

@@ -43,17 +43,27 @@ func (h *handler) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// maxNonces bounds the store: one signed request costs its sender a signature and us
-// some 200 octets for six minutes.
-const maxNonces = 100_000
+// The store is bounded: one signed request costs its sender a signature and us some 200
+// octets for six minutes. A domain has a part of it only, so that it locks out itself
+// and nobody else.
+const (
+	maxNonces       = 100_000
+	maxDomainNonces = 1_000
+)
 
 // nonces remembers the pairs of key and nonce that were accepted, until their signature
 // is out of date (AM-3.8). Its loss at a restart opens a window of minutes in which
 // whoever has seen a request inside TLS could repeat it.
 type nonces struct {
 	mu   sync.Mutex
-	seen map[nonceKey]time.Time // until when
-	next time.Time              // of the clean-up
+	seen map[nonceKey]nonceUse
+	of   map[vam.Domain]int
+	next time.Time // of the clean-up
+}
+
+type nonceUse struct {
+	domain vam.Domain
+	until  time.Time
 }
 
 type nonceKey struct{ key, nonce string }
@@ -62,23 +72,33 @@ func (s *nonces) use(v activmail.VerifiedRequest, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
-		s.seen = make(map[nonceKey]time.Time)
+		s.seen, s.of = make(map[nonceKey]nonceUse), make(map[vam.Domain]int)
 	}
-	if !now.Before(s.next) {
-		for k, until := range s.seen {
-			if now.After(until) {
-				delete(s.seen, k)
-			}
-		}
-		s.next = now.Add(10 * time.Second)
-	}
+	s.cleanLocked(now)
 	k := nonceKey{v.KeyID, v.Nonce}
 	if _, used := s.seen[k]; used {
 		return vam.Errorf(vam.Unauthenticated, "this signed request was used before; sign it anew").WithProblem("signature-invalid")
 	}
-	if len(s.seen) >= maxNonces {
+	if len(s.seen) >= maxNonces || s.of[v.Domain] >= maxDomainNonces {
 		return vam.Errorf(vam.Busy, "too many token requests at this server").WithProblem("rate").WithRetry(time.Minute)
 	}
-	s.seen[k] = v.Expires.Add(activmail.MaxSkew)
+	s.seen[k] = nonceUse{v.Domain, v.Expires.Add(activmail.MaxSkew)}
+	s.of[v.Domain]++
 	return nil
+}
+
+func (s *nonces) cleanLocked(now time.Time) {
+	if now.Before(s.next) {
+		return
+	}
+	s.next = now.Add(10 * time.Second)
+	for k, use := range s.seen {
+		if !now.After(use.until) {
+			continue
+		}
+		delete(s.seen, k)
+		if s.of[use.domain]--; s.of[use.domain] == 0 {
+			delete(s.of, use.domain)
+		}
+	}
 }
