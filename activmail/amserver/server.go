@@ -86,6 +86,7 @@ type Server struct {
 	tcpTLS    *tls.Config
 	http2     *http.Server
 	conns     *handoff
+	requests  *requests
 	inUse     atomic.Pointer[string]
 	altSvc    atomic.Pointer[string]
 
@@ -125,6 +126,7 @@ func New(options Options) (*Server, error) {
 	s.tcpTLS = s.newTCPConfig()
 	s.http2 = s.newHTTP2()
 	s.conns = newHandoff()
+	s.requests = newRequests()
 	return s, nil
 }
 
@@ -142,8 +144,9 @@ func (s *Server) Stats() Stats {
 var errClosed = http.ErrServerClosed
 
 // register keeps stop until the returned function runs, and starts HTTP/2 with the
-// first listener. It fails when the server is closed.
-func (s *Server) register(stop func()) (remove func(), err error) {
+// first listener. A socket, nil for TCP, is kept until the end. It fails when the server
+// is closed.
+func (s *Server) register(stop func(), socket *udpServer) (remove func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -155,6 +158,9 @@ func (s *Server) register(stop func()) (remove func(), err error) {
 			defer close(s.serveErr)
 			_ = s.http2.Serve(s.conns) // returns when Shutdown or Close is called
 		}()
+	}
+	if socket != nil {
+		s.datagram = append(s.datagram, socket)
 	}
 	id := s.nextID
 	s.nextID++
@@ -168,9 +174,9 @@ func (s *Server) register(stop func()) (remove func(), err error) {
 	}, nil
 }
 
-// Shutdown stops accepting, lets running requests end and closes idle connections; when
-// ctx ends first, it closes the rest and returns ctx's error. Listeners and sockets that
-// were given to the server are closed.
+// Shutdown stops accepting, lets running requests end, answers new ones 503 and closes
+// idle connections; when ctx ends first, it closes the rest and returns ctx's error.
+// Listeners and sockets that were given to the server are closed (AM-11.17).
 func (s *Server) Shutdown(ctx context.Context) error {
 	sockets, started := s.stopAccepting()
 	errs := make(chan error, len(sockets)+1)
@@ -189,7 +195,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(err, s.Close())
 }
 
-// Close ends everything at once.
+// Close ends everything at once, and returns when no handler is running any more: a
+// handler must end when the context of its request does.
 func (s *Server) Close() error {
 	sockets, started := s.stopAccepting()
 	s.cancel()
@@ -202,6 +209,7 @@ func (s *Server) Close() error {
 		err = errors.Join(err, u.close())
 	}
 	s.accepting.Wait()
+	s.requests.wait()
 	return err
 }
 
@@ -214,6 +222,7 @@ func (s *Server) stopAccepting() (sockets []*udpServer, started bool) {
 	}
 	sockets, started = s.datagram, s.started
 	s.mu.Unlock()
+	s.requests.stop()
 	for _, stop := range stops {
 		stop()
 	}

@@ -102,7 +102,7 @@ func (s *Server) ServeTCP(ln net.Listener) error {
 	if s.options.WrapListener != nil {
 		ln = s.options.WrapListener(ln)
 	}
-	remove, err := s.register(func() { _ = ln.Close() })
+	remove, err := s.register(func() { _ = ln.Close() }, nil)
 	if err != nil {
 		_ = ln.Close()
 		return err
@@ -159,7 +159,7 @@ func (s *Server) accept(c net.Conn) {
 			s.refused(refusal)
 			return
 		}
-		if !s.conns.put(&servedConn{Conn: conn, leave: leave}) {
+		if !s.conns.put(&servedConn{Conn: conn, leave: leave, headerTime: s.limits.Handshake}) {
 			_ = conn.Close()
 			leave()
 		}
@@ -201,10 +201,29 @@ func (s *Server) tune(c net.Conn) {
 	}
 }
 
-// servedConn gives its place back when it is closed.
+// servedConn gives its place back when it is closed, and is closed when a header section
+// takes too long (AM-11.16).
 type servedConn struct {
 	*wire.Conn
-	leave func()
+	leave      func()
+	headerTime time.Duration
+	// The rest is the reader's.
+	watch headerWatch
+	late  *time.Timer // runs while a header section is open
+}
+
+// Read reads plaintext; net/http has one goroutine that does.
+func (c *servedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.watch.feed(p[:n])
+	switch open := c.watch.open() && err == nil; {
+	case open && c.late == nil:
+		c.late = time.AfterFunc(c.headerTime, func() { _ = c.Close() })
+	case !open && c.late != nil:
+		c.late.Stop()
+		c.late = nil
+	}
+	return n, err
 }
 
 func (c *servedConn) Close() error {

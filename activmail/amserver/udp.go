@@ -41,15 +41,12 @@ func (s *Server) ServeUDP(socket net.PacketConn) error {
 		_ = socket.Close()
 		return err
 	}
-	remove, err := s.register(func() { _ = u.listener.Close() })
+	remove, err := s.register(func() { _ = u.listener.Close() }, u)
 	if err != nil {
 		_ = u.close()
 		return err
 	}
 	defer remove()
-	s.mu.Lock()
-	s.datagram = append(s.datagram, u)
-	s.mu.Unlock()
 	s.announce(socket)
 	if s.options.NonQUIC != nil {
 		s.accepting.Go(u.readStrangers)
@@ -72,8 +69,7 @@ func (s *Server) newUDP(socket net.PacketConn) (*udpServer, error) {
 	u.http3 = &http3.Server{
 		Handler:        s.wrapHandler(),
 		MaxHeaderBytes: maxHeaderOctets,
-		IdleTimeout:    s.limits.Idle,
-		ConnContext:    udpContext,
+		ConnContext:    s.udpContext,
 		Logger:         s.options.Log,
 	}
 	if u.http3.Logger == nil {
@@ -86,6 +82,7 @@ func (s *Server) newUDP(socket net.PacketConn) (*udpServer, error) {
 	var err error
 	u.listener, err = u.transport.Listen(http3.ConfigureTLSConfig(config), quicConfig)
 	if err != nil {
+		_ = u.transport.Close()
 		return nil, err
 	}
 	u.closeOnce = sync.OnceValue(func() error {
