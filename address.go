@@ -129,14 +129,21 @@ func isDotString(s string) bool {
 }
 
 // printable refuses controls and the invisible characters that make two
-// addresses look alike or break a header line.
+// addresses look alike or break a header line (AM-1.4).
 func printable(s string) bool {
 	for _, r := range s {
-		if !unicode.IsGraphic(r) || (r != ' ' && unicode.IsSpace(r)) || r == utf8.RuneError {
+		if !unicode.IsGraphic(r) || (r != ' ' && unicode.IsSpace(r)) || r == utf8.RuneError || invisible(r) {
 			return false
 		}
 	}
 	return true
+}
+
+// invisible is what shows nothing although Unicode counts it among letters, marks and
+// symbols: fillers, variation selectors, the blank of Braille.
+func invisible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // String writes the address so that ParseAddress reads it back, quoting the local

@@ -2,6 +2,7 @@ package vam
 
 import (
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -39,16 +40,35 @@ func ParseBytes(s string) (Bytes, error) {
 	for i > 0 && (t[i-1] < '0' || t[i-1] > '9') {
 		i--
 	}
-	mult, ok := map[string]float64{
+	mult, known := map[string]int64{
 		"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 		"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
 	}[strings.ToLower(strings.TrimSpace(t[i:]))]
-	n, err := strconv.ParseFloat(t[:i], 64)
-	if !ok || err != nil || n < 0 || n*mult >= 1<<62 {
+	n, ok := scale(t[:i], mult)
+	if !known || !ok {
 		return 0, Errorf(Invalid, "%q is not a size: write for example 10GiB, 500MB or 1048576", clip(s))
 	}
-	return Bytes(n * mult), nil
+	return n, nil
 }
+
+// scale multiplies a decimal number by mult without losing an octet on the way;
+// fractions of an octet are dropped.
+func scale(number string, mult int64) (Bytes, bool) {
+	const longest = 40 // digits; more than any size needs
+	whole, frac, point := strings.Cut(number, ".")
+	if !digits(whole) || point && !digits(frac) || len(number) > longest {
+		return 0, false
+	}
+	r, ok := new(big.Rat).SetString(number)
+	if !ok {
+		return 0, false
+	}
+	r.Mul(r, new(big.Rat).SetInt64(mult))
+	n := new(big.Int).Quo(r.Num(), r.Denom())
+	return Bytes(n.Int64()), n.BitLen() <= 62
+}
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // MarshalText writes the exact number of octets with the largest binary unit that
 // loses nothing.
