@@ -47,9 +47,9 @@ func SignCheckpoint(cp Checkpoint, origin vam.Domain, mid vam.MessageID, key ed2
 }
 
 // OpenCheckpoint verifies text, which is at most 2 KiB (AM-5.3). Signatures by other
-// keys are ignored; the extension lines that C2SP allows are not used in VAM/1. Errors: Invalid (no checkpoint, or that of
-// another message), Corrupt (checkpoint-inconsistent: no valid signature by key),
-// TooLarge.
+// keys are ignored; the extension lines that C2SP allows are not used in VAM/1. Errors:
+// Invalid (no checkpoint, or that of another message), Corrupt (checkpoint-inconsistent:
+// no valid signature by key), TooLarge.
 func OpenCheckpoint(text []byte, origin vam.Domain, mid vam.MessageID, key ed25519.PublicKey) (Checkpoint, error) {
 	if limit := DefaultLimits().Checkpoint; vam.Bytes(len(text)) > limit {
 		return Checkpoint{}, tooLarge("checkpoint", limit)
@@ -70,7 +70,23 @@ func OpenCheckpoint(text []byte, origin vam.Domain, mid vam.MessageID, key ed255
 		}
 		return Checkpoint{}, malformed("the checkpoint is not a signed note")
 	}
+	if !canonicalSignatures(text) {
+		return Checkpoint{}, malformed("a signature of the checkpoint is not in the one spelling of base64")
+	}
 	return parseCheckpoint(n.Text)
+}
+
+// canonicalSignatures holds AM-1.9 for the signature lines of a sound note: package note
+// overlooks unused bits that are set.
+func canonicalSignatures(text []byte) bool {
+	sigs := text[bytes.LastIndex(text, []byte("\n\n"))+2:]
+	for line := range bytes.Lines(sigs) {
+		value := line[bytes.LastIndexByte(line, ' ')+1 : len(line)-1]
+		if _, err := parseBase64(string(value)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // parseCheckpoint reads the body of a note: name, size, root, each in the one spelling

@@ -2,6 +2,7 @@ package activmail
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/videoactivmail/vam"
 )
@@ -75,6 +76,9 @@ func ParseHead(b []byte, limits Limits) (Head, error) {
 
 // Marshal writes the document. Errors: Invalid.
 func (h Head) Marshal() ([]byte, error) {
+	if !utf8.Valid(h.Checkpoint) {
+		return nil, malformed("the checkpoint is not UTF-8")
+	}
 	var w objectWriter
 	w.integer("v", 1)
 	w.text("mid", string(h.MessageID))

@@ -76,7 +76,11 @@ func ContentDigest(h http.Header) (Digest, error) {
 	if len(sum) != len(Sum{}) {
 		return Digest{}, badSignature(why)
 	}
-	return Digest{Sum: Sum(sum), Has: true}, nil
+	d := Digest{Sum: Sum(sum), Has: true}
+	if d.String() != strings.Trim(values[0], " \t") { // a parameter, or base64 in another spelling
+		return Digest{}, badSignature(why)
+	}
+	return d, nil
 }
 
 // RequestKey is a key that signs requests, and its DNS name.
@@ -98,6 +102,9 @@ func SignRequest(req *http.Request, body Digest, key RequestKey, now time.Time, 
 	if len(key.Private) != ed25519.PrivateKeySize || !isNonce(nonce) {
 		return malformed("a request cannot be signed by a key of %d octets or with the nonce %q", len(key.Private), nonce)
 	}
+	if !bodiless(req.Method) && !body.Has {
+		return malformed("a %s is signed with the digest of its body, be it empty", req.Method)
+	}
 	if body.Has {
 		req.Header.Set("Content-Digest", body.String())
 	}
@@ -113,7 +120,7 @@ func SignRequest(req *http.Request, body Digest, key RequestKey, now time.Time, 
 	}
 	base, err := signatureBase(req, input)
 	if err != nil {
-		return err
+		return vam.Wrap(vam.Invalid, err, "the request cannot be signed")
 	}
 	value, err := httpsfv.Marshal(input)
 	if err != nil {
@@ -153,7 +160,7 @@ func VerifyRequest(req *http.Request, body Digest, lookup KeyLookup, now time.Ti
 	if err != nil {
 		return VerifiedRequest{}, err
 	}
-	signed, err := checkProfile(input, req.Method != http.MethodGet && req.Method != http.MethodHead)
+	signed, err := checkProfile(input, !bodiless(req.Method))
 	if err != nil {
 		return VerifiedRequest{}, err
 	}
@@ -180,6 +187,9 @@ func VerifyRequest(req *http.Request, body Digest, lookup KeyLookup, now time.Ti
 	}
 	return signed, nil
 }
+
+// bodiless says which requests are signed without content fields.
+func bodiless(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // sameBody: a request without Content-Digest may have no octet of body.
 func sameBody(announced, body Digest) bool {

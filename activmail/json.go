@@ -44,16 +44,20 @@ func parseObject(b []byte, what string) ([]member, error) {
 	return members, nil
 }
 
-// parseArray splits the raw value of an array into those of its elements. raw comes
-// out of parseObject, so it is known to be sound.
-func parseArray(raw []byte, what string) ([][]byte, error) {
+// parseArray splits the raw value of an array into those of its elements, of which it
+// keeps the first limit, and counts them. raw comes out of parseObject, so it is known to
+// be sound.
+func parseArray(raw []byte, limit int, what string) (elems [][]byte, n int, err error) {
 	s := scanner{b: raw, what: what}
 	if s.peek() != '[' {
-		return nil, s.fail("is not a JSON array")
+		return nil, 0, s.fail("is not a JSON array")
 	}
-	var out [][]byte
-	err := s.array(func(elem []byte) { out = append(out, elem) })
-	return out, err
+	err = s.array(func(elem []byte) {
+		if n++; n <= limit {
+			elems = append(elems, elem)
+		}
+	})
+	return elems, n, err
 }
 
 type scanner struct {

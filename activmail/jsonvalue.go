@@ -122,13 +122,13 @@ func list[T any](d *document, name string, limit int, decode func([]byte) (T, st
 		d.fail(name, "is not an array")
 		return nil
 	}
-	elems, err := parseArray(raw, d.what)
+	elems, n, err := parseArray(raw, limit, d.what)
 	if err != nil {
 		d.err = err
 		return nil
 	}
-	if len(elems) > limit {
-		d.err = vam.Errorf(vam.TooLarge, "the member %q of the %s has %d elements; the limit here is %d", name, d.what, len(elems), limit).WithProblem("too-large")
+	if n > limit {
+		d.err = vam.Errorf(vam.TooLarge, "the member %q of the %s has %d elements; the limit here is %d", name, d.what, n, limit).WithProblem("too-large")
 		return nil
 	}
 	out := make([]T, 0, len(elems))
@@ -152,10 +152,11 @@ func decodeText(raw []byte) (string, string) {
 	return string(unescape(raw)), ""
 }
 
-// decodeInteger reads a whole number from 0 to 2^53-1, which every JSON library keeps.
+// decodeInteger reads a whole number from 0 to 2^53-1, which every JSON library keeps. It
+// serves tag lists too, where nobody has refused leading zeros before.
 func decodeInteger(raw []byte) (int64, string) {
 	n, err := strconv.ParseUint(string(raw), 10, 53)
-	if err != nil || n > maxInteger {
+	if err != nil || n > maxInteger || len(raw) > 1 && raw[0] == '0' {
 		return 0, "is not a whole number from 0 to 2^53-1"
 	}
 	return int64(n), ""
@@ -253,11 +254,16 @@ func decodeTime(raw []byte) (time.Time, string) {
 func decodeSum(raw []byte) (Sum, string) {
 	const why = "is not a SHA-256 in 64 lower-case hex digits"
 	var sum Sum
-	if len(raw) != 66 || raw[0] != '"' {
+	if raw[0] != '"' {
+		return sum, why
+	}
+	// The digits may be written as escapes: another reader would not notice.
+	digits := unescape(raw)
+	if len(digits) != 2*len(sum) {
 		return sum, why
 	}
 	for i := range sum {
-		hi, lo := hexDigit(raw[1+2*i]), hexDigit(raw[2+2*i])
+		hi, lo := hexDigit(digits[2*i]), hexDigit(digits[2*i+1])
 		if hi|lo > 0x0f {
 			return Sum{}, why
 		}

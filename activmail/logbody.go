@@ -79,11 +79,18 @@ func (d *LogDecoder) readCheckpoint() error {
 		return err
 	case int64(len(b)) > limit:
 		return tooLarge("checkpoint", d.limits.Checkpoint)
-	case len(b) == 0 || b[len(b)-1] != '\n':
+	case !endsInSignature(b):
 		return io.ErrUnexpectedEOF
 	}
 	d.checkpoint = b
 	return io.EOF
+}
+
+// endsInSignature reports whether a checkpoint reaches to the end of a line behind its
+// empty line: one that was cut at another line end is as good as none.
+func endsInSignature(b []byte) bool {
+	_, sigs, ok := bytes.Cut(b, []byte("\n\n"))
+	return ok && len(sigs) > 0 && sigs[len(sigs)-1] == '\n'
 }
 
 // Lines is the number of lines that Next returned.

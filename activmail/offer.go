@@ -27,7 +27,8 @@ type Offer struct {
 	// Mail is the RFC 5322 mail; a longer one is named by MailRef instead.
 	Mail    []byte
 	MailRef *BlobRef
-	// Log is the head of the log, lines without LF. Checkpoint covers at least these.
+	// Log is the head of the log, lines without LF. Checkpoint is over exactly these,
+	// also if there are none.
 	Log          [][]byte
 	Checkpoint   []byte
 	Token        Token
@@ -160,7 +161,8 @@ func decodeOctets(raw []byte) ([]byte, string) {
 }
 
 // Validate checks the shape alone: no signature, DNS or policy is looked at, and the
-// log lines are checked by OpenLog. Errors: Invalid, TooLarge.
+// log lines are checked by OpenLog. A Size over Limits.Message is no fault of form: the
+// recipients are rejected with 5.3.4 (AM-10.4). Errors: Invalid, TooLarge.
 func (o *Offer) Validate(limits Limits) error {
 	if o.State != vam.Live && o.State != vam.Sealed {
 		return malformed("the offer's state is %s; live or sealed is wanted", quoteShort([]byte(o.State)))
@@ -208,8 +210,6 @@ func (o *Offer) bound(limits Limits) error {
 	switch {
 	case head > limits.OfferLog:
 		return tooLarge("head of the log in the offer", limits.OfferLog)
-	case o.Size > limits.Message:
-		return tooLarge("message", limits.Message)
 	case vam.Bytes(len(o.Mail)) > limits.Mail:
 		return tooLarge("mail in the offer", limits.Mail)
 	case vam.Bytes(len(o.Checkpoint)) > limits.Checkpoint:
@@ -226,10 +226,10 @@ func (o *Offer) bound(limits Limits) error {
 	return nil
 }
 
-// OpenLog checks the lines and verifies the checkpoint under the offer's message key
-// (AM-6.13). The returned Validator has taken the lines and goes on with what is
-// pulled; a checkpoint of a greater size is checked against it then. Errors: Invalid,
-// TooLarge, Corrupt (checkpoint-inconsistent, digest-mismatch).
+// OpenLog checks the lines and verifies the checkpoint, which must be over exactly them,
+// under the offer's message key (AM-6.13). The returned Validator has taken the lines and
+// goes on with what is pulled. Errors: Invalid, TooLarge, Corrupt
+// (checkpoint-inconsistent, digest-mismatch).
 func (o *Offer) OpenLog(limits Limits) (*Validator, Checkpoint, error) {
 	cp, err := OpenCheckpoint(o.Checkpoint, o.Origin, o.MessageID, o.Key)
 	if err != nil {
@@ -241,13 +241,8 @@ func (o *Offer) OpenLog(limits Limits) (*Validator, Checkpoint, error) {
 			return nil, Checkpoint{}, err
 		}
 	}
-	if cp.Size < v.Size() {
-		return nil, Checkpoint{}, inconsistent("the checkpoint covers %d of the %d lines in the offer", cp.Size, v.Size())
-	}
-	if cp.Size == v.Size() {
-		if err := cp.Check(v.Tree()); err != nil {
-			return nil, Checkpoint{}, err
-		}
+	if err := cp.Check(v.Tree()); err != nil {
+		return nil, Checkpoint{}, err
 	}
 	return v, cp, nil
 }
@@ -260,6 +255,9 @@ func (o *Offer) Marshal(limits Limits) ([]byte, error) {
 	}
 	if len(o.Forwards) > limits.Forwards {
 		return nil, vam.Errorf(vam.TooLarge, "the message was forwarded %d times; the limit is %d", len(o.Forwards), limits.Forwards).WithProblem("too-large")
+	}
+	if !utf8.Valid(o.Checkpoint) {
+		return nil, malformed("the checkpoint is not UTF-8")
 	}
 	lines := make([]string, len(o.Log))
 	for i, line := range o.Log {

@@ -48,7 +48,7 @@ type Policy struct {
 // ParsePolicy reads a policy document. Unknown roles and features are kept. Errors:
 // Invalid (malformed, version), TooLarge.
 func ParsePolicy(b []byte, limits Limits) (Policy, error) {
-	const most = 64
+	most := int(limits.Document) // the length of the document is the limit
 	d, err := openDocument(b, limits.Document, "policy")
 	if err != nil {
 		return Policy{}, err

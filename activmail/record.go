@@ -185,7 +185,7 @@ func membersOf(k RecordKind) (set memberSet, known bool) {
 	case RecordText:
 		return memberSet{[]string{"b", "l", "ct", "lang"}, nil}, true
 	case RecordSeal:
-		return memberSet{[]string{"bytes", "sha256"}, []string{"dur", "ct", "name"}}, true
+		return memberSet{[]string{"bytes", "sha256"}, []string{"dur", "ct", "name", "why"}}, true
 	case RecordExpire:
 		return memberSet{[]string{"at"}, nil}, true
 	case RecordRevoke:

@@ -12,9 +12,9 @@ type tag struct{ name, value string }
 // parseTags reads a tag list (RFC 6376 section 3.2): "name=value" between semicolons,
 // folding white space around both and none inside, no name twice, an empty last element
 // allowed. Unknown names are the caller's to ignore. what names the list in errors;
-// limit is in octets after unfolding. Errors: Invalid, TooLarge.
+// limit is in octets after unfolding, and bounds the number of tags too. Errors: Invalid,
+// TooLarge.
 func parseTags(s, what string, limit int) ([]tag, error) {
-	const most = 32
 	s = strings.NewReplacer("\r\n ", " ", "\r\n\t", "\t").Replace(s)
 	if len(s) > limit {
 		return nil, tooLarge(what, vam.Bytes(limit))
@@ -35,9 +35,7 @@ func parseTags(s, what string, limit int) ([]tag, error) {
 				return nil, malformed("the %s has the tag %s twice", what, name)
 			}
 		}
-		if out = append(out, tag{name, value}); len(out) > most {
-			return nil, malformed("the %s has more than %d tags", what, most)
-		}
+		out = append(out, tag{name, value})
 	}
 	return out, nil
 }

@@ -102,16 +102,21 @@ func (h MessageHeader) String() string {
 	return b.String()
 }
 
-// Binds reports whether the header is that of the offer: id, origin and key are equal,
-// and the header does not promise another sealed size (AM-12.9). Errors: Invalid.
+// Binds checks that the header is that of the offer: id, origin and key are equal
+// (AM-12.4), and the header does not promise another sealed size (AM-12.9). That the
+// origin may speak for the author is for whoever verified the letter. Errors: Denied
+// (policy).
 func (h MessageHeader) Binds(o *Offer) error {
+	unbound := func(format string, args ...any) error {
+		return vam.Errorf(vam.Denied, format, args...).WithProblem("policy")
+	}
 	switch {
 	case h.ID != o.MessageID || h.Origin != o.Origin:
-		return malformed("the mail is bound to %s/%s and the offer is for %s/%s", h.Origin, h.ID, o.Origin, o.MessageID)
+		return unbound("the mail is bound to %s/%s and the offer is for %s/%s", h.Origin, h.ID, o.Origin, o.MessageID)
 	case !h.Key.Equal(o.Key):
-		return malformed("the mail is bound to another message key than the offer's")
+		return unbound("the mail is bound to another message key than the offer's")
 	case h.Sealed && o.State == vam.Sealed && h.Bytes != o.Size:
-		return malformed("the mail says %d octets and the offer %d", int64(h.Bytes), int64(o.Size))
+		return unbound("the mail says %d octets and the offer %d", int64(h.Bytes), int64(o.Size))
 	}
 	return nil
 }

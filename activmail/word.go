@@ -54,12 +54,13 @@ const (
 func decodeMediaType(raw []byte) (string, string) {
 	s, why := decodeText(raw)
 	if why == "" && !isMediaType(s) {
-		why = "is not a media type (RFC 9110 section 8.3.1, at most 255 octets)"
+		why = "is not a media type (RFC 9110 section 8.3.1, in at most 255 octets of ASCII)"
 	}
 	return s, why
 }
 
-// isMediaType checks type "/" subtype *( OWS ";" OWS token "=" ( token / quoted ) ).
+// isMediaType checks type "/" subtype *( OWS ";" OWS [ token "=" ( token / quoted ) ] ) in
+// printable ASCII (AM-4.4).
 func isMediaType(s string) bool {
 	if len(s) > 255 {
 		return false
@@ -79,6 +80,9 @@ func isMediaType(s string) bool {
 		}
 		rest = strings.TrimLeft(rest[1:], " ")
 		n := tokenLen(rest)
+		if n == 0 && (rest == "" || rest[0] == ';') {
+			continue
+		}
 		if n == 0 || n == len(rest) || rest[n] != '=' {
 			return false
 		}
