@@ -159,8 +159,9 @@ func (m *Message) Grant(domain vam.Domain) activmail.Token {
 	return t
 }
 
-// Offer makes an offer for recipients of one domain, with the whole log if it fits, and
-// a token. The mail is the given one.
+// Offer makes an offer for recipients of one domain, with the whole log or the first lines
+// that fit, a checkpoint over exactly these (AM-6.4), and a token. The mail is the given
+// one.
 func (m *Message) Offer(from vam.Address, to []vam.Address, mail []byte) *activmail.Offer {
 	token := m.Grant(to[0].Domain)
 	id := vam.NewMessageID(time.Now())
@@ -177,12 +178,15 @@ func (m *Message) Offer(from vam.Address, to []vam.Address, mail []byte) *activm
 	if m.sealed {
 		o.State = vam.Sealed
 	}
-	size := vam.Bytes(0)
+	var size vam.Bytes
+	var tree activmail.Tree
 	for i, line := range o.Log {
 		if size += vam.Bytes(len(line)); size > activmail.DefaultLimits().OfferLog {
 			o.Log = o.Log[:i]
+			o.Checkpoint, _ = activmail.SignCheckpoint(tree.Checkpoint(), m.Origin, m.ID, m.Key) // the key has signed before
 			break
 		}
+		tree.Append(m.leaves[i])
 	}
 	return o
 }

@@ -39,6 +39,7 @@ func operations() map[string]operation {
 		"record":            answerRecord,
 		"log":               answerLog,
 		"log-body":          answerLogBody,
+		"follow":            answerFollow,
 		"tree":              answerTree,
 		"checkpoint":        answerCheckpoint,
 		"sign-checkpoint":   answerSignCheckpoint,
@@ -58,6 +59,7 @@ func operations() map[string]operation {
 		"policy":            answerPolicy,
 		"policy-record":     answerPolicyRecord,
 		"message-header":    answerMessageHeader,
+		"binding":           answerBinding,
 		"problem":           answerProblem,
 		"read-problem":      answerReadProblem,
 		"key-id":            answerKeyID,
@@ -65,6 +67,8 @@ func operations() map[string]operation {
 		"content-digest":    answerContentDigest,
 		"sign-request":      answerSignRequest,
 		"verify-request":    answerVerifyRequest,
+		"accept-signature":  answerAcceptSignature,
+		"signature-base":    answerSignatureBase,
 		"message-signature": answerMessageSignature,
 	}
 }

@@ -193,6 +193,18 @@ func answerMessageHeader(in input) (Fields, error) {
 	return out, nil
 }
 
+func answerBinding(in input) (Fields, error) {
+	h, err := activmail.ParseMessageHeader(in.Text("value"))
+	if err != nil {
+		return nil, err
+	}
+	o, err := activmail.ParseOffer([]byte(in.Text("body")), activmail.DefaultLimits())
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.Binds(o)
+}
+
 // answerProblem writes the problem of the registry with that name and shows its parts.
 func answerProblem(in input) (Fields, error) {
 	name := in.Text("name")

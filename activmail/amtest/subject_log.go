@@ -92,6 +92,36 @@ func answerLogBody(in input) (Fields, error) {
 	}
 }
 
+// answerFollow is a follower that holds all lines and compares every checkpoint with the
+// root that it computes (AM-5.10, AM-5.11).
+func answerFollow(in input) (Fields, error) {
+	key, err := activmail.ParseMessageKey(in.Text("key"))
+	if err != nil {
+		return nil, err
+	}
+	origin, mid := messageOf(in)
+	v := activmail.NewValidator(activmail.DefaultLimits())
+	trees := []activmail.Tree{v.Tree().Clone()}
+	for _, line := range in.All("line") {
+		if _, err := v.Append(line); err != nil {
+			return nil, err
+		}
+		trees = append(trees, v.Tree().Clone())
+	}
+	var out Fields
+	for _, text := range in.All("checkpoint") {
+		cp, err := activmail.OpenCheckpoint(text, origin, mid, key)
+		if err != nil {
+			return out, err
+		}
+		if err := cp.Check(&trees[min(cp.Size, v.Size())]); err != nil {
+			return out, err
+		}
+		out.Add("size", cp.Size)
+	}
+	return out, nil
+}
+
 func answerTree(in input) (Fields, error) {
 	var t activmail.Tree
 	for _, leaf := range in.All("leaf") {

@@ -114,6 +114,19 @@ func answerSignRequest(in input) (Fields, error) {
 	return out, nil
 }
 
+func answerAcceptSignature(in input) (Fields, error) {
+	var out Fields
+	out.Add("value", activmail.AcceptSignature(in.Text("method") != http.MethodGet))
+	return out, nil
+}
+
+func answerSignatureBase(in input) (Fields, error) {
+	base, err := activmail.SignatureBase(serverRequest(in), in.Text("input"))
+	var out Fields
+	out.Add("base", base)
+	return out, err
+}
+
 // answerMessageSignature checks a signature of RFC 9421 outside the profile of VAM/1:
 // input is the member of Signature-Input without its label.
 func answerMessageSignature(in input) (Fields, error) {

@@ -33,7 +33,7 @@ func (f *Fields) Add(name string, value any) {
 			b = []byte{'1'}
 		}
 	default:
-		b = fmt.Append(nil, v)
+		b = fmt.Append([]byte{}, v)
 	}
 	*f = append(*f, Field{name, b})
 }

@@ -38,8 +38,10 @@ type Outcome struct {
 	Failure string
 }
 
-// RunVectors puts the cases of every .txt file of dir to the subject, in order.
-func RunVectors(ctx context.Context, dir fs.FS, subject Subject) ([]Outcome, error) {
+// RunVectors puts the cases of every .txt file of dir to the subject, in order: all of
+// them, or those that one of the classes must pass. What came of the cases before an
+// error is returned with it.
+func RunVectors(ctx context.Context, dir fs.FS, subject Subject, classes ...string) ([]Outcome, error) {
 	files, err := fs.Glob(dir, "*.txt")
 	if err != nil {
 		return nil, err
@@ -59,6 +61,9 @@ func RunVectors(ctx context.Context, dir fs.FS, subject Subject) ([]Outcome, err
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		for _, c := range cases {
+			if len(classes) > 0 && !slices.ContainsFunc(c.Class, func(class string) bool { return slices.Contains(classes, class) }) {
+				continue
+			}
 			a, err := subject.Answer(ctx, c.Op, c.In)
 			if err != nil {
 				return out, fmt.Errorf("%s: %s: %w", file, c.Name, err)

@@ -27,6 +27,8 @@ var packages = map[string]layer{
 	"activmail/amserver":      protocol,
 	"activmail/amtest":        fixture,
 
+	"activmail/amtest/amvectors": fixture,
+
 	"internal/blob":      mechanism,
 	"internal/discovery": mechanism,
 	"internal/fault":     mechanism,
@@ -59,6 +61,7 @@ var packages = map[string]layer{
 	"internal/sqlite":      adapter,
 	"internal/telemetry":   adapter,
 	"internal/userapi":     adapter,
+	"internal/userclient":  adapter,
 	"internal/wellknown":   adapter,
 
 	"internal/config": settings,
