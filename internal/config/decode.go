@@ -188,12 +188,19 @@ func assignDomain(d *vam.Domain, raw any) error {
 	if !ok {
 		return vam.Errorf(vam.Invalid, "a domain in quotes is wanted here, not %s", shown(raw))
 	}
+	name, err := ParseDomain(s)
+	*d = name
+	return err
+}
+
+// ParseDomain reads a domain as a person writes it: a final dot is dropped and names in
+// other scripts become A-labels (RFC 5890). Errors: Invalid.
+func ParseDomain(s string) (vam.Domain, error) {
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(s, "."))
 	if err != nil {
-		ascii = s
+		ascii = s // the error of the plain rule says more
 	}
-	*d, err = vam.ParseDomain(ascii)
-	return err
+	return vam.ParseDomain(ascii)
 }
 
 func assignList(v reflect.Value, raw any) error {

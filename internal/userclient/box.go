@@ -1,0 +1,119 @@
+package userclient
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/userwire"
+)
+
+// List selects entries of the mailbox; zero fields are the server's defaults.
+type List struct {
+	Folder, State, Before string
+	Limit                 int
+}
+
+// Entries lists a folder, newest first.
+func (c *Client) Entries(ctx context.Context, l List) (out userwire.Entries, err error) {
+	q := url.Values{}
+	for name, value := range map[string]string{"folder": l.Folder, "state": l.State, "before": l.Before} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if l.Limit > 0 {
+		q.Set("limit", strconv.Itoa(l.Limit))
+	}
+	return out, c.call(ctx, http.MethodGet, "/box?"+q.Encode(), nil, &out)
+}
+
+// Find lists the entries whose message id begins or ends with part.
+func (c *Client) Find(ctx context.Context, part string) (out userwire.Entries, err error) {
+	return out, c.call(ctx, http.MethodGet, "/box/"+segment(part), nil, &out)
+}
+
+func entryPath(origin vam.Domain, id vam.MessageID) string {
+	return "/box/" + segment(string(origin)) + "/" + segment(string(id))
+}
+
+// Entry is one entry with everything that is known of it.
+func (c *Client) Entry(ctx context.Context, origin vam.Domain, id vam.MessageID) (e userwire.Entry, err error) {
+	return e, c.call(ctx, http.MethodGet, entryPath(origin, id), nil, &e)
+}
+
+// Media reads the file of a message from an offset on, also while it still arrives; size
+// is the length of what follows, -1 while nobody knows. Close it.
+func (c *Client) Media(ctx context.Context, origin vam.Domain, id vam.MessageID, from int64) (body io.ReadCloser, size int64, err error) {
+	r := request{method: http.MethodGet, path: entryPath(origin, id) + "/media", header: http.Header{}}
+	if from > 0 {
+		r.header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
+	}
+	res, err := c.send(ctx, r)
+	if err != nil {
+		return nil, 0, err
+	}
+	return mediaBody{res.Body, c}, res.ContentLength, nil
+}
+
+// mediaBody turns a broken connection into a temporary error.
+type mediaBody struct {
+	io.ReadCloser
+	c *Client
+}
+
+func (b mediaBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.c.unreachable(context.Background(), err)
+	}
+	return n, err
+}
+
+// Mail is the RFC 5322 mail of a message.
+func (c *Client) Mail(ctx context.Context, origin vam.Domain, id vam.MessageID) ([]byte, error) {
+	res, err := c.send(ctx, request{method: http.MethodGet, path: entryPath(origin, id) + "/mail"})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+}
+
+// Accept takes a held message; its media is fetched from then on.
+func (c *Client) Accept(ctx context.Context, origin vam.Domain, id vam.MessageID) error {
+	return c.call(ctx, http.MethodPost, entryPath(origin, id)+"/accept", nil, nil)
+}
+
+// Decline refuses a held message; its author is told only when tell is set.
+func (c *Client) Decline(ctx context.Context, origin vam.Domain, id vam.MessageID, tell bool) error {
+	return c.call(ctx, http.MethodPost, entryPath(origin, id)+"/decline", userwire.Decline{Tell: tell}, nil)
+}
+
+// Seen marks an entry as looked at.
+func (c *Client) Seen(ctx context.Context, origin vam.Domain, id vam.MessageID) error {
+	return c.call(ctx, http.MethodPost, entryPath(origin, id)+"/seen", nil, nil)
+}
+
+// Delete removes an entry from the mailbox.
+func (c *Client) Delete(ctx context.Context, origin vam.Domain, id vam.MessageID) error {
+	return c.call(ctx, http.MethodDelete, entryPath(origin, id), nil, nil)
+}
+
+// Contacts lists the correspondents that the account has decided about.
+func (c *Client) Contacts(ctx context.Context) (out userwire.Contacts, err error) {
+	return out, c.call(ctx, http.MethodGet, "/contacts", nil, &out)
+}
+
+// SetContact makes an address known or blocked.
+func (c *Client) SetContact(ctx context.Context, a vam.Address, standing string) error {
+	return c.call(ctx, http.MethodPut, "/contacts/"+segment(a.String()), userwire.Contact{Address: a, Standing: standing}, nil)
+}
+
+// DropContact forgets what was decided about an address.
+func (c *Client) DropContact(ctx context.Context, a vam.Address) error {
+	return c.call(ctx, http.MethodDelete, "/contacts/"+segment(a.String()), nil, nil)
+}
