@@ -31,6 +31,7 @@ type body struct {
 	cancel  context.CancelCauseFunc
 	end     func(spoiled bool, cause error)
 	network Network
+	bulk    bool
 	probe   bool
 	once    sync.Once
 
@@ -39,6 +40,7 @@ type body struct {
 	mu     sync.Mutex
 	octets int64
 	waited time.Duration
+	whole  bool // read to its end
 	failed error
 }
 
@@ -57,6 +59,7 @@ func (b *body) Read(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	b.waited += time.Since(start)
 	b.octets += int64(n)
+	b.whole = b.whole || errors.Is(err, io.EOF)
 	if err != nil && !errors.Is(err, io.EOF) {
 		if cause := context.Cause(b.ctx); cause != nil {
 			err = cause
@@ -72,21 +75,31 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) Close() error {
 	b.once.Do(func() {
 		b.mu.Lock()
-		failed, octets, waited := b.failed, b.octets, b.waited
-		b.mu.Unlock()
-		c, now := b.client, b.client.options.Now()
-		spoiled := failed != nil && !errors.Is(failed, context.Canceled) && !errors.Is(failed, context.DeadlineExceeded) && c.ctx.Err() == nil
-		switch {
-		case b.network == store:
-		case spoiled:
-			c.choice.failed(now, b.network, b.probe)
-		case octets >= enoughToMeasure:
-			c.choice.observe(now, b.network, octets, waited, b.probe)
-		default:
-			c.choice.abandon(b.probe)
+		failed := b.failed
+		spoiled := failed != nil && !errors.Is(failed, context.Canceled) && !errors.Is(failed, context.DeadlineExceeded) && b.client.ctx.Err() == nil
+		if b.network != store {
+			b.noteLocked(spoiled)
 		}
+		b.mu.Unlock()
 		b.end(spoiled, context.Canceled)
 		_ = b.ReadCloser.Close()
 	})
 	return nil
+}
+
+// noteLocked tells the choice of networks what became of the answer.
+func (b *body) noteLocked(spoiled bool) {
+	choice, now := b.client.choice, b.client.options.Now()
+	if spoiled {
+		choice.failed(now, b.network, b.bulk, b.probe)
+		return
+	}
+	if b.octets >= enoughToMeasure {
+		choice.observe(now, b.network, b.octets, b.waited, b.probe)
+	} else {
+		choice.abandon(b.probe)
+	}
+	if b.whole || !b.bulk || b.octets >= enoughToMeasure {
+		choice.carried(b.network, b.bulk)
+	}
 }

@@ -3,9 +3,9 @@ package amclient
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -109,13 +109,15 @@ func (c *Client) expect(ctx context.Context, call *call, ok ...int) (*answer, er
 	if err != nil {
 		return nil, err
 	}
-	for _, status := range ok {
-		if a.StatusCode == status {
-			return a, nil
-		}
+	if !slices.Contains(ok, a.StatusCode) {
+		defer a.Body.Close()
+		return nil, c.problem(a.Response)
 	}
-	defer a.Body.Close()
-	return nil, c.problem(a.Response)
+	if coding := a.Header.Get("Content-Encoding"); coding != "" { // AM-7.18
+		defer a.Body.Close()
+		return nil, vam.Errorf(vam.Invalid, "the peer's answer has a content coding, which VAM does not have")
+	}
+	return a, nil
 }
 
 // problem reads the error that an answer is.
@@ -143,13 +145,4 @@ func readBounded(r io.Reader, limit vam.Bytes) ([]byte, error) {
 		return nil, vam.Errorf(vam.TooLarge, "the peer's answer is over %v, the most that is read here", limit)
 	}
 	return b, nil
-}
-
-// position returns the size that a log-position problem tells.
-func position(err error) (size int64, ok bool) {
-	var p *activmail.PositionError
-	if errors.As(err, &p) {
-		return p.Size, true
-	}
-	return 0, false
 }

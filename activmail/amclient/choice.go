@@ -50,8 +50,27 @@ type measured struct {
 	rate, latency average // octets per second of waiting; seconds to the first octet
 	rateAt        time.Time
 	probeAfter    time.Duration
-	failures      int
-	avoidUntil    time.Time
+	// small and bulk are told apart: a path that loses large packets carries requests
+	// and stalls every transfer.
+	small, bulk trouble
+}
+
+func (m *measured) trouble(bulk bool) *trouble {
+	if bulk {
+		return &m.bulk
+	}
+	return &m.small
+}
+
+// trouble is what went wrong in a row.
+type trouble struct {
+	failures   int
+	avoidUntil time.Time
+}
+
+func (t *trouble) add(now time.Time) {
+	t.failures++
+	t.avoidUntil = now.Add(min(firstPenalty<<min(t.failures-1, 20), lastPenalty))
 }
 
 // average is an exponentially weighted one.
@@ -112,7 +131,8 @@ func (c *choice) plan(now time.Time, have map[Network]bool, bulk bool) plan {
 	defer c.mu.Unlock()
 	first := c.preferLocked(bulk)
 	p := plan{first: first, second: other(first), hedge: defaultHedge}
-	avoidFirst, avoidSecond := now.Before(c.of[p.first].avoidUntil), now.Before(c.of[p.second].avoidUntil)
+	avoid := func(n Network) bool { return now.Before(c.of[n].trouble(bulk).avoidUntil) }
+	avoidFirst, avoidSecond := avoid(p.first), avoid(p.second)
 	switch {
 	case avoidFirst && !avoidSecond:
 		p.first, p.second = p.second, p.first
@@ -153,14 +173,22 @@ func (c *choice) probeDueLocked(now time.Time, n Network) bool {
 	return m.rateAt.IsZero() || now.Sub(m.rateAt) >= m.probeAfter
 }
 
-// connected notes how long a network took from a request to the first octet of its
-// answer; it ends a penalty.
-func (c *choice) connected(n Network, latency time.Duration) {
+// answered notes how long a network took from a request to the header of its answer.
+func (c *choice) answered(n Network, latency time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.of[n].latency.add(latency.Seconds())
+}
+
+// carried notes an answer that arrived whole; it ends the penalty of what it proves.
+func (c *choice) carried(n Network, bulk bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.of[n]
-	m.latency.add(latency.Seconds())
-	m.failures, m.avoidUntil = 0, time.Time{}
+	m.small = trouble{}
+	if bulk {
+		m.bulk = trouble{}
+	}
 }
 
 // observe notes a transfer: octets in the time that was spent waiting for them.
@@ -181,14 +209,20 @@ func (c *choice) observe(now time.Time, n Network, octets int64, waited time.Dur
 	}
 }
 
+// unreachable notes that no connection could be made over a network.
+func (c *choice) unreachable(now time.Time, n Network) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.of[n].small.add(now)
+	c.of[n].bulk.add(now)
+}
+
 // failed notes that a network did not carry a request.
-func (c *choice) failed(now time.Time, n Network, probe bool) {
+func (c *choice) failed(now time.Time, n Network, bulk, probe bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.of[n]
-	m.failures++
-	penalty := firstPenalty << min(m.failures-1, 20)
-	m.avoidUntil = now.Add(min(penalty, lastPenalty))
+	m.trouble(bulk).add(now)
 	if probe {
 		c.probing = false
 		m.rateAt = now
@@ -211,5 +245,5 @@ func (c *choice) snapshot(n Network) (rate float64, latency time.Duration, failu
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.of[n]
-	return m.rate.value, time.Duration(m.latency.value * float64(time.Second)), m.failures
+	return m.rate.value, time.Duration(m.latency.value * float64(time.Second)), max(m.small.failures, m.bulk.failures)
 }

@@ -3,8 +3,6 @@ package amclient
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -81,10 +79,8 @@ func New(d *Dialer, options Options) (*Client, error) {
 	for n, idle := range map[Network]time.Duration{TCP: options.Idle, UDP: options.Idle / 3} {
 		c.lanes[n] = &lanes{
 			dialer: d, sessions: tls.NewLRUClientSessionCache(8), count: &c.count, idle: idle, ctx: c.ctx,
-			failed: func() { c.choice.failed(options.Now(), n, false) }, control: &lane{},
-		}
-		for range options.Lanes {
-			c.lanes[n].bulk = append(c.lanes[n].bulk, &lane{})
+			failed:  func() { c.choice.unreachable(options.Now(), n) },
+			control: newLanes(controlLanes), bulk: newLanes(options.Lanes),
 		}
 	}
 	if err := c.SetEndpoints(options.Endpoints); err != nil {
@@ -94,8 +90,9 @@ func New(d *Dialer, options Options) (*Client, error) {
 	return c, nil
 }
 
-// SetEndpoints replaces the ways to the peer, as DNS answers run out. Connections that
-// are there stay until they are idle. Errors: Invalid.
+// SetEndpoints replaces the ways to the peer, as DNS answers run out. Requests under way
+// go on; connections to an authority that is not among the new ones take no further
+// request. Errors: Invalid.
 func (c *Client) SetEndpoints(endpoints []Endpoint) error {
 	of := map[Network][]Endpoint{}
 	for _, e := range endpoints {
@@ -136,7 +133,7 @@ type Stats struct {
 type NetworkStats struct {
 	Rate     float64       // octets per second of one transfer
 	Latency  time.Duration // from a request to its answer
-	Failures int           // in a row
+	Failures int           // in a row, of requests or of transfers
 }
 
 // Stats returns the present figures.
@@ -152,120 +149,3 @@ func (c *Client) Stats() Stats {
 
 // lanesIdle is the default of Options.Idle.
 const lanesIdle = 30 * time.Second
-
-// attempts is how often a request is sent at most: once on a connection that the peer
-// may just have closed, once on a fresh one, once over the other network.
-const attempts = 3
-
-// do sends a call and returns the answer as soon as its header is there. Every request
-// of VAM/1 may be sent again (AM-1.16), so a connection that breaks is no failure yet.
-func (c *Client) do(ctx context.Context, call *call) (*answer, error) {
-	var errs []error
-	for range attempts {
-		c.mu.Lock()
-		have := c.have
-		c.mu.Unlock()
-		p := c.choice.plan(c.options.Now(), have, call.bulk)
-		if p.first == "" {
-			return nil, vam.Errorf(vam.Unavailable, "the peer has no endpoint for the transport %q", c.options.Mode)
-		}
-		lease, err := c.connect(ctx, p, call.bulk)
-		if err != nil {
-			c.choice.abandon(p.probe)
-			errs = append(errs, err)
-			break
-		}
-		probe := p.probe && lease.network == p.first
-		if p.probe && !probe {
-			c.choice.abandon(true)
-		}
-		a, err := c.send(ctx, lease, call, probe)
-		if err == nil {
-			return a, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil || c.ctx.Err() != nil || !errors.As(err, new(*brokenError)) {
-			c.choice.abandon(probe)
-			break
-		}
-		c.choice.failed(c.options.Now(), lease.network, probe)
-	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, vam.Wrap(vam.Unavailable, err, "the request was given up here")
-	}
-	return nil, unavailable(errors.Join(errs...))
-}
-
-// unavailable classifies what a network or a handshake did, and leaves what is
-// classified.
-func unavailable(err error) error {
-	var e *vam.Error
-	if errors.As(err, &e) && e.Kind != vam.Internal {
-		return err
-	}
-	return vam.Wrap(vam.Unavailable, err, "the peer could not be reached")
-}
-
-// connect returns a connection of the planned networks: one that is there, or the first
-// that can be made.
-func (c *Client) connect(ctx context.Context, p plan, bulk bool) (*lease, error) {
-	if l := c.lanes[p.first].ready(bulk); l != nil {
-		return l, nil
-	}
-	order := []Network{p.first}
-	if p.second != "" {
-		order = append(order, p.second)
-	}
-	return race(ctx, len(order), p.hedge, func(ctx context.Context, i int) (*lease, error) {
-		return c.lanes[order[i]].get(ctx, bulk)
-	}, func(late *lease) { late.release(false) })
-}
-
-// brokenError is a connection that did not carry a request: it is worth another try.
-type brokenError struct{ err error }
-
-func (e *brokenError) Error() string { return e.err.Error() }
-func (e *brokenError) Unwrap() error { return e.err }
-
-// send makes one attempt on a connection.
-func (c *Client) send(ctx context.Context, lease *lease, call *call, probe bool) (*answer, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stopClose := context.AfterFunc(c.ctx, func() { cancel(errClientClosed()) })
-	end := func(spoiled bool, cause error) {
-		stopClose()
-		cancel(cause)
-		lease.release(spoiled)
-	}
-	req, err := call.request(ctx, lease.authority, c.options)
-	if err != nil {
-		end(false, err)
-		return nil, err
-	}
-	start := time.Now()
-	stall := time.AfterFunc(c.options.Stall+call.patience(), func() { cancel(errStalled(c.options.Stall)) })
-	resp, err := lease.RoundTrip(req)
-	stall.Stop()
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		spoiled := lease.broken() || errors.As(err, new(*stalledError))
-		end(spoiled, err)
-		return nil, &brokenError{vam.Wrap(vam.Unavailable, err, "the connection to the peer broke over %s", lease.network)}
-	}
-	if call.wait == 0 {
-		c.choice.connected(lease.network, time.Since(start))
-	}
-	body := &body{
-		ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel, end: end,
-		network: lease.network, probe: probe,
-	}
-	resp.Body = body
-	return &answer{Response: resp, body: body}, nil
-}
-
-// answer is an answer of which the body is still to be read; Body must be closed.
-type answer struct {
-	*http.Response
-	body *body
-}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -132,10 +131,7 @@ func (d *Dialer) Close() error {
 	defer d.mu.Unlock()
 	d.closed = true
 	d.stores.CloseIdleConnections()
-	if d.quic == nil {
-		return nil
-	}
-	return errors.Join(d.quic.Close(), d.socket.Close())
+	return d.closeSocketLocked()
 }
 
 // link is one HTTP connection to an endpoint.
@@ -145,6 +141,7 @@ type link struct {
 	http.RoundTripper
 	close  func()
 	broken func() bool // it can take no new request
+	proved atomic.Bool // it has carried an answer
 	// Guarded by the mutex of the lanes that it belongs to.
 	users   int  // requests under way
 	retired bool // takes no new request, and is closed when unused
@@ -165,11 +162,24 @@ func (d *Dialer) dial(ctx context.Context, e Endpoint, bulk bool, sessions tls.C
 		}
 		l, err := one(ctx, e.Addrs[i], config, bulk, count)
 		if err != nil {
-			return nil, vam.Wrap(vam.Unavailable, err, "%s does not answer at %v over %s", e.ServerName, e.Addrs[i], e.Network)
+			return nil, dialError(err, e, e.Addrs[i])
 		}
 		l.network, l.authority = e.Network, e.authority()
 		return l, nil
 	}, func(late *link) { late.close() })
+}
+
+// dialError says why there is no connection. A certificate that does not hold may be
+// renewed, so it is no failure for good either.
+func dialError(err error, e Endpoint, addr netip.AddrPort) error {
+	var own *vam.Error
+	switch {
+	case errors.As(err, &own) && own.Kind != vam.Internal: // of Verify
+		return err
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return vam.Wrap(vam.Unavailable, err, "what answers at %v over %s has no valid certificate of %s", addr, e.Network, e.ServerName)
+	}
+	return vam.Wrap(vam.Unavailable, err, "%s does not answer at %v over %s", e.ServerName, addr, e.Network)
 }
 
 func (d *Dialer) tlsConfig(e Endpoint, sessions tls.ClientSessionCache) *tls.Config {
@@ -238,62 +248,4 @@ func (d *Dialer) tune(c net.Conn) {
 	if inUse := wire.SetCongestion(raw, name); inUse != "" && inUse != d.Congestion() {
 		d.inUse.Store(&inUse)
 	}
-}
-
-func (d *Dialer) dialUDP(ctx context.Context, addr netip.AddrPort, config *tls.Config, _ bool, count *wire.Counter) (*link, error) {
-	transport, err := d.quicTransport()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(addr), config, wire.ClientQUIC(count))
-	if err != nil {
-		return nil, err
-	}
-	stack := &http3.Transport{
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxHeaderOctets,
-		Logger:                 slog.New(slog.DiscardHandler),
-	}
-	cc := stack.NewClientConn(conn)
-	return &link{
-		RoundTripper: countingTransport{cc, count},
-		close:        func() { _ = cc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") },
-		broken:       func() bool { return conn.Context().Err() != nil },
-	}, nil
-}
-
-// quicTransport is the one socket of all HTTP/3 connections, so that a process uses one
-// port and one place in the tables of its NAT.
-func (d *Dialer) quicTransport() (*quic.Transport, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil, net.ErrClosed
-	}
-	if d.quic == nil {
-		socket, err := d.options.ListenUDP()
-		if err != nil {
-			return nil, err
-		}
-		d.socket, d.quic = socket, &quic.Transport{Conn: socket}
-	}
-	return d.quic, nil
-}
-
-// countingTransport counts the bodies of HTTP/3, of which the rest is counted below.
-type countingTransport struct {
-	http.RoundTripper
-	count *wire.Counter
-}
-
-func (t countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil && r.Body != http.NoBody {
-		r = r.WithContext(r.Context()) // a round tripper changes no request
-		r.Body = t.count.SentReader(r.Body)
-	}
-	resp, err := t.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = t.count.Reader(resp.Body)
-	}
-	return resp, err
 }

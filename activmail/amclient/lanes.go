@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,15 @@ import (
 	"github.com/videoactivmail/vam/activmail/internal/wire"
 )
 
-// lanes are the connections to a peer over one network: one for requests, and some for
+const (
+	// controlLanes is the greatest number of connections for requests, of which a further
+	// one is made when each has laneRequests: what a server takes at least (AM-11.6), and
+	// soon reached by requests that wait for news.
+	controlLanes = 4
+	laneRequests = 100
+)
+
+// lanes are the connections to a peer over one network: some for requests, and some for
 // media, so that a transfer neither delays a request nor is held back by the loss on
 // one connection. They are made when they are wanted and closed when they are idle.
 type lanes struct {
@@ -24,32 +33,27 @@ type lanes struct {
 	dials    sync.WaitGroup
 
 	mu        sync.Mutex
+	closed    bool
 	endpoints []Endpoint
-	control   *lane
+	control   []*lane
 	bulk      []*lane
 }
 
-// lane is a place for one connection, guarded by the mutex of its lanes.
-type lane struct {
-	link    *link // nil: none
-	timer   *time.Timer
-	dialing *dialing
-	waiting int // requests that wait for the dial
-}
-
-// dialing is a connection that is being made, for everybody who waits for it.
-type dialing struct {
-	done chan struct{}
-	link *link
-	err  error
-}
-
-// setEndpoints replaces the ways to the peer; connections that are there stay.
-func (l *lanes) setEndpoints(e []Endpoint) {
+// setEndpoints replaces the ways to the peer, and retires connections to an authority
+// that is no longer one.
+func (l *lanes) setEndpoints(endpoints []Endpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.endpoints = e
+	l.endpoints = endpoints
+	for _, ln := range l.all() {
+		if ln.link != nil && !slices.ContainsFunc(endpoints, func(e Endpoint) bool { return e.authority() == ln.link.authority }) {
+			ln.link.retired = true
+			l.dropBrokenLocked(ln)
+		}
+	}
 }
+
+func (l *lanes) all() []*lane { return slices.Concat(l.control, l.bulk) }
 
 // lease is a connection in use by one request; release must be called once at least.
 type lease struct {
@@ -69,7 +73,7 @@ func (l *lanes) get(ctx context.Context, bulk bool) (*lease, error) {
 			defer l.mu.Unlock()
 			return l.leaseLocked(ln), nil
 		}
-		if l.ctx.Err() != nil {
+		if l.closed {
 			l.mu.Unlock()
 			return nil, errClientClosed()
 		}
@@ -107,24 +111,20 @@ func (l *lanes) ready(bulk bool) *lease {
 	return nil
 }
 
-// pickLocked chooses the lane for a request: for media the least used one, and of
-// equals one that is connected.
+// pickLocked chooses the lane for a request: the first that has room, and for media the
+// least used one, of equals one that is connected.
 func (l *lanes) pickLocked(bulk bool) *lane {
-	if !bulk {
-		l.dropBrokenLocked(l.control)
-		return l.control
+	some := l.control
+	if bulk {
+		some = l.bulk
 	}
-	load := func(ln *lane) int {
-		n := 2 * ln.waiting
-		if ln.link != nil {
-			return n + 2*ln.link.users
-		}
-		return n + 1
-	}
-	best := l.bulk[0]
-	for _, ln := range l.bulk {
+	best := some[0]
+	for _, ln := range some {
 		l.dropBrokenLocked(ln)
-		if load(ln) < load(best) {
+		if !bulk && ln.requests() < laneRequests {
+			return ln
+		}
+		if ln.load() < best.load() {
 			best = ln
 		}
 	}
@@ -148,13 +148,6 @@ func (l *lanes) leaseLocked(ln *lane) *lease {
 	return &lease{link: ln.link, lanes: l, lane: ln}
 }
 
-func (ln *lane) disarm() {
-	if ln.timer != nil {
-		ln.timer.Stop()
-		ln.timer = nil
-	}
-}
-
 // dialLocked joins the dial of a lane or starts it; it ends with the client at the
 // latest.
 func (l *lanes) dialLocked(ln *lane, bulk bool) *dialing {
@@ -170,13 +163,13 @@ func (l *lanes) dialLocked(ln *lane, bulk bool) *dialing {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		ln.dialing = nil
-		if err == nil && l.ctx.Err() != nil {
+		if err == nil && l.closed {
 			link.close()
 			err = errClientClosed()
 		}
 		if err != nil {
 			d.err = err
-			if l.ctx.Err() == nil {
+			if !l.closed && len(endpoints) > 0 {
 				l.failed()
 			}
 			return
@@ -224,10 +217,13 @@ func (s *lease) release(spoiled bool) {
 // closeAll ends every connection and waits for dials under way; the context of the
 // lanes has ended before.
 func (l *lanes) closeAll() {
+	l.mu.Lock()
+	l.closed = true // no dial begins any more
+	l.mu.Unlock()
 	l.dials.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, ln := range append([]*lane{l.control}, l.bulk...) {
+	for _, ln := range l.all() {
 		ln.disarm()
 		if ln.link != nil {
 			ln.link.close()
@@ -238,6 +234,9 @@ func (l *lanes) closeAll() {
 
 // dialAny tries endpoints in their order.
 func (d *Dialer) dialAny(ctx context.Context, endpoints []Endpoint, bulk bool, sessions tls.ClientSessionCache, count *wire.Counter) (*link, error) {
+	if len(endpoints) == 0 { // they were replaced meanwhile
+		return nil, vam.Errorf(vam.Unavailable, "the peer has no endpoint for this transport any more")
+	}
 	var errs []error
 	for _, e := range endpoints {
 		l, err := d.dial(ctx, e, bulk, sessions, count)

@@ -70,14 +70,22 @@ func newMedia(resp *http.Response, from, to vam.Bytes) (*Media, error) {
 	m := &Media{From: from, Size: -1, ContentType: resp.Header.Get("Content-Type"), ETag: resp.Header.Get("ETag")}
 	switch resp.StatusCode {
 	case http.StatusRequestedRangeNotSatisfiable:
-		end, _ := strconv.ParseInt(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes */"), 10, 64)
-		return nil, vam.Wrap(vam.Conflict, &activmail.PositionError{Size: end}, "the media has %d octets now", end).
+		end, ok := parseUnsatisfied(resp.Header.Get("Content-Range"))
+		if !ok || end > from {
+			return nil, vam.Errorf(vam.Invalid, "the peer answered that there is no such range, and not where the media ends")
+		}
+		return nil, vam.Wrap(vam.Conflict, &activmail.PositionError{Size: int64(end)}, "the media has %d octets now", end).
 			WithProblem("log-position")
 	case http.StatusOK: // the whole, so a server without ranges
 		if from != 0 || resp.ContentLength < 0 {
 			return nil, vam.Errorf(vam.Invalid, "the peer answered with the whole media where a range was asked for")
 		}
 		m.To, m.Size = vam.Bytes(resp.ContentLength), vam.Bytes(resp.ContentLength)
+		if to > 0 && to < m.To { // the rest is not wanted
+			m.To = to
+			m.ReadCloser = &exactBody{ReadCloser: resp.Body, left: int64(to), cut: true}
+			return m, nil
+		}
 	default:
 		var ok bool
 		if m.From, m.To, m.Size, ok = parseContentRange(resp.Header.Get("Content-Range")); !ok || m.From != from || (to > 0 && m.To > to) {
@@ -87,7 +95,7 @@ func newMedia(resp *http.Response, from, to vam.Bytes) (*Media, error) {
 	if resp.ContentLength >= 0 && vam.Bytes(resp.ContentLength) != m.To-m.From {
 		return nil, vam.Errorf(vam.Invalid, "the peer's answer has another length than its range")
 	}
-	m.ReadCloser = &exactBody{resp.Body, int64(m.To - m.From)}
+	m.ReadCloser = &exactBody{ReadCloser: resp.Body, left: int64(m.To - m.From)}
 	return m, nil
 }
 
@@ -112,13 +120,24 @@ func parseContentRange(s string) (from, to, size vam.Bytes, ok bool) {
 	return vam.Bytes(a), vam.Bytes(b) + 1, size, true
 }
 
-// exactBody is a body that must have a certain length.
+// parseUnsatisfied reads "bytes */4096", where the complete length is all that is said.
+func parseUnsatisfied(s string) (size vam.Bytes, ok bool) {
+	s, ok = strings.CutPrefix(s, "bytes */")
+	n, err := strconv.ParseUint(s, 10, 62)
+	return vam.Bytes(n), ok && err == nil
+}
+
+// exactBody is a body that must have a certain length, or is cut at it.
 type exactBody struct {
 	io.ReadCloser
 	left int64
+	cut  bool
 }
 
 func (b *exactBody) Read(p []byte) (int, error) {
+	if b.left == 0 && b.cut {
+		return 0, io.EOF
+	}
 	if b.left > 0 && int64(len(p)) > b.left {
 		p = p[:b.left]
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/videoactivmail/vam"
 )
@@ -25,6 +26,7 @@ func (d *Dialer) newStoreClient() *http.Client {
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHeaderOctets,
 			MaxConnsPerHost:        8,
+			MaxIdleConns:           64,
 			IdleConnTimeout:        lanesIdle,
 		},
 	}
@@ -49,13 +51,19 @@ func (d *Dialer) dialStore(ctx context.Context, _, address string) (net.Conn, er
 	if len(addrs) == 0 {
 		return nil, vam.Errorf(vam.Unavailable, "the store %s of the peer has no address", host)
 	}
-	return race(ctx, len(addrs), headStart, func(ctx context.Context, i int) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.options.HandshakeTimeout)
+	defer cancel()
+	c, err := race(ctx, len(addrs), headStart, func(ctx context.Context, i int) (net.Conn, error) {
 		addr := addrs[i].Unmap()
 		if err := d.options.Allow(addr); err != nil {
 			return nil, err
 		}
 		return d.options.DialTCP(ctx, netip.AddrPortFrom(addr, target.Port()))
 	}, func(late net.Conn) { _ = late.Close() })
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return c, nil
 }
 
 // redirected follows the one redirect that a puller may follow (AM-7.8) and ends the
@@ -78,8 +86,14 @@ func (c *Client) redirected(ctx context.Context, a *answer, byteRange string) (*
 	if byteRange != "" {
 		req.Header.Set("Range", byteRange)
 	}
+	patience := c.options.Stall + c.dialer.options.HandshakeTimeout
+	stall := time.AfterFunc(patience, func() { cancel(errStalled(patience)) })
 	resp, err := c.dialer.stores.Do(req)
+	stall.Stop()
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		end(false, err)
 		return nil, unavailable(err)
 	}
