@@ -14,9 +14,27 @@ import (
 type cli struct {
 	globals `group:"Flags of every command:"`
 
-	Config  configCmd  `cmd:"" help:"Show, check and explain the configuration."`
-	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong with this machine, a domain or another server."`
-	Version versionCmd `cmd:"" help:"Print the version of the program and of the protocol."`
+	Send    sendCmd    `cmd:"" group:"For everybody:" help:"Send a video, or any file, to an address."`
+	Inbox   inboxCmd   `cmd:"" group:"For everybody:" help:"List what has come in, or was sent."`
+	Show    showCmd    `cmd:"" group:"For everybody:" help:"Show one message and where it stands."`
+	Get     getCmd     `cmd:"" group:"For everybody:" help:"Save the file of a message, also while it still arrives."`
+	Accept  acceptCmd  `cmd:"" group:"For everybody:" help:"Take a message that is held."`
+	Decline declineCmd `cmd:"" group:"For everybody:" help:"Refuse a message that is held."`
+	Revoke  revokeCmd  `cmd:"" group:"For everybody:" help:"Take a sent message back."`
+	Delete  deleteCmd  `cmd:"" group:"For everybody:" help:"Remove a message from your mailbox."`
+	Contact contactCmd `cmd:"" group:"For everybody:" help:"List, add, block and remove contacts."`
+	Login   loginCmd   `cmd:"" group:"For everybody:" help:"Set an account up on this machine."`
+
+	Try     tryCmd     `cmd:"" group:"For administrators:" help:"Two domains on this machine, to play with."`
+	Init    initCmd    `cmd:"" group:"For administrators:" help:"Make a server for a domain; prints its DNS records."`
+	Serve   serveCmd   `cmd:"" group:"For administrators:" help:"Run the server."`
+	Account accountCmd `cmd:"" group:"For administrators:" help:"Manage accounts, aliases, devices and quotas."`
+	Queue   queueCmd   `cmd:"" group:"For administrators:" help:"Look at what waits for delivery, and hurry it."`
+	DNS     dnsCmd     `cmd:"" name:"dns" group:"For administrators:" help:"Print the DNS records of the server's domains."`
+	Check   checkCmd   `cmd:"" group:"For administrators:" help:"Read every stored byte against its hash."`
+	Doctor  doctorCmd  `cmd:"" group:"For administrators:" help:"Look for what is wrong with this machine, a domain or another server."`
+	Config  configCmd  `cmd:"" group:"For administrators:" help:"Show, check and explain the configuration."`
+	Version versionCmd `cmd:"" group:"For administrators:" help:"Print the version of the program and of the protocol."`
 }
 
 // globals are understood before and after the name of a command.

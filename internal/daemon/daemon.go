@@ -160,6 +160,9 @@ func (d *Daemon) Accounts() *account.Service { return d.accounts }
 // Messages are the logs and media that the server holds.
 func (d *Daemon) Messages() *message.Service { return d.messages }
 
+// MediaOver is how many octets of media were pulled over a network.
+func (d *Daemon) MediaOver(n amclient.Network) int64 { return d.peers.Media(n) }
+
 // Wire is how many octets of HTTP this server's connections to its peers carried, in
 // both directions, headers included, before TLS or QUIC framing.
 func (d *Daemon) Wire() int64 {

@@ -72,7 +72,7 @@ func ignoreEnd(err error) error {
 // serveOperator starts the listener for metrics and health; nil when it is off.
 func (d *Daemon) serveOperator() *telemetry.Server {
 	d.health.Add("database", func(ctx context.Context) error {
-		_, err := d.db.Queue().NextDue(ctx, nil)
+		_, err := d.db.Queue().NextDue(ctx, nil, d.o.Now())
 		return err
 	})
 	d.health.Add("disk", telemetry.DiskCheck(func() (vam.Bytes, error) { return d.blobs.Free(context.Background()) }, 1))

@@ -120,11 +120,12 @@ func (p *Peers) Origin(ctx context.Context, as vam.Domain, k message.Key, token 
 	if err != nil {
 		return nil, err
 	}
-	return &origin{c: c, done: done, pull: amclient.Pull{MessageID: k.ID, Token: token}}, nil
+	return &origin{p: p, c: c, done: done, pull: amclient.Pull{MessageID: k.ID, Token: token}}, nil
 }
 
 // origin is one message at its origin.
 type origin struct {
+	p    *Peers
 	c    *amclient.Client
 	done func()
 	pull amclient.Pull
@@ -177,6 +178,9 @@ func (o *origin) Media(ctx context.Context, off, n int64) (io.ReadCloser, error)
 	m, err := o.c.Media(ctx, o.pull, vam.Bytes(off), vam.Bytes(off+n))
 	if err != nil {
 		return nil, err
+	}
+	if c := o.p.media[m.Network]; c != nil {
+		c.Add(int64(m.To - m.From))
 	}
 	return m, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -44,6 +45,8 @@ type Peers struct {
 	mu    sync.Mutex
 	peers map[pair]*peer
 	gone  amclient.Stats // sums of closed clients
+
+	media map[amclient.Network]*atomic.Int64 // octets that were asked for and answered; read-only map
 }
 
 // pair is who speaks to whom: requests are signed by one domain.
@@ -64,7 +67,10 @@ func New(o Options) *Peers {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Peers{o: o, peers: map[pair]*peer{}}
+	return &Peers{
+		o: o, peers: map[pair]*peer{},
+		media: map[amclient.Network]*atomic.Int64{amclient.TCP: {}, amclient.UDP: {}},
+	}
 }
 
 // Close ends every connection.
@@ -88,6 +94,15 @@ func (p *Peers) Stats() (sent, received int64) {
 		sent, received = sent+s.Sent, received+s.Received
 	}
 	return sent, received
+}
+
+// Media is how many octets of media came over a network since New, ranges that broke off
+// included.
+func (p *Peers) Media(n amclient.Network) int64 {
+	if c := p.media[n]; c != nil {
+		return c.Load()
+	}
+	return 0
 }
 
 // client returns the client for a pair of domains with one more user; call done.

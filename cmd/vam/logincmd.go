@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/discovery"
+	"github.com/videoactivmail/vam/internal/dnsresolver"
+	"github.com/videoactivmail/vam/internal/userclient"
+)
+
+type loginCmd struct {
+	Address string `arg:"" help:"Your address."`
+	Server  string `placeholder:"HOST[:PORT]" help:"Your server. Default: what DNS says for the domain of the address."`
+	CAFile  string `name:"ca-file" placeholder:"FILE" help:"PEM file of the authority to trust in place of the system's."`
+}
+
+func (loginCmd) Help() string {
+	return `Reads a device token from VAM_TOKEN or standard input, tries it, and keeps it in
+your profile. An administrator makes tokens with ` + "`vam account token`" + `.
+
+Examples:
+
+    vam login alice@a.example
+    vam login alice@a.example --server vam.a.example < token.txt`
+}
+
+func (c loginCmd) Run(ctx context.Context, e *env) error {
+	address, err := parseAddress(c.Address)
+	if err != nil {
+		return err
+	}
+	token, err := e.readToken()
+	if err != nil {
+		return err
+	}
+	a := profileAccount{Address: address, Server: c.Server, CAFile: c.CAFile, Token: string(token)}
+	if a.Server == "" {
+		if a.Server, err = findServer(ctx, address.Domain); err != nil {
+			return err
+		}
+	}
+	if host, port, err := net.SplitHostPort(a.Server); err != nil {
+		a.Server = net.JoinHostPort(strings.Trim(a.Server, "[]"), config.Port)
+	} else {
+		a.Server = net.JoinHostPort(host, port)
+	}
+	client, err := a.tryNames(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	me, err := client.Me(ctx)
+	if err != nil {
+		return err
+	}
+	if me.Address.Key() != address.Key() {
+		return vam.Errorf(vam.Denied, "the token is for %s, not %s", me.Address, address)
+	}
+	p, err := e.loadProfile()
+	if err != nil {
+		return err
+	}
+	p.put(a)
+	if err := p.save(); err != nil {
+		return err
+	}
+	e.note("%s is set up in %s", address, safe(p.path))
+	return nil
+}
+
+// tryNames finds the name that the server's certificate is for: the host itself or the
+// domain of the address (AM-2.19).
+func (a *profileAccount) tryNames(ctx context.Context) (*userclient.Client, error) {
+	token, err := activmail.ParseDeviceToken(a.Token)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := a.roots()
+	if err != nil {
+		return nil, err
+	}
+	var first error
+	for _, name := range []string{"", a.Address.Domain.String()} {
+		client := userclient.New(userclient.Options{Address: a.Server, ServerName: name, Token: token, Roots: roots})
+		_, err := client.Me(ctx)
+		if err == nil {
+			a.ServerName = name
+			return client, nil
+		}
+		_ = client.Close()
+		if first == nil {
+			first = err
+		}
+		if vam.KindOf(err) != vam.Denied {
+			return nil, err
+		}
+	}
+	return nil, first
+}
+
+// readToken reads a token without showing it.
+func (e *env) readToken() (activmail.Token, error) {
+	text := e.getenv("VAM_TOKEN")
+	if text == "" {
+		if f, ok := e.in.(*os.File); ok && e.inTTY {
+			fmt.Fprint(e.err, "Device token: ")
+			b, err := term.ReadPassword(int(f.Fd()))
+			fmt.Fprintln(e.err)
+			if err != nil {
+				return "", vam.Wrap(vam.Unavailable, err, "the token cannot be read")
+			}
+			text = string(b)
+		} else {
+			line, err := bufio.NewReader(io.LimitReader(e.in, 4096)).ReadString('\n')
+			if err != nil && err != io.EOF {
+				return "", vam.Wrap(vam.Unavailable, err, "the token cannot be read")
+			}
+			text = line
+		}
+	}
+	return activmail.ParseDeviceToken(strings.TrimSpace(text))
+}
+
+// findServer asks DNS where the domain's own users connect: the same place as other
+// servers.
+func findServer(ctx context.Context, d vam.Domain) (string, error) {
+	resolver, err := dnsresolver.New(dnsresolver.Options{})
+	if err != nil {
+		return "", err
+	}
+	answer, err := resolver.LookupSRV(ctx, discovery.Service+"._tcp."+d.String())
+	if err != nil || len(answer.Records) == 0 || answer.Records[0].Target == "." {
+		return "", vam.Wrap(vam.NotVAM, err, "%s has no SRV record for video mail; name the server with --server", d)
+	}
+	best := answer.Records[0]
+	for _, r := range answer.Records[1:] {
+		if r.Priority < best.Priority {
+			best = r
+		}
+	}
+	return net.JoinHostPort(strings.TrimSuffix(best.Target, "."), strconv.Itoa(int(best.Port))), nil
+}
+
+// parseAddress reads an address as a person types it; a domain in another script
+// becomes A-labels.
+func parseAddress(s string) (vam.Address, error) {
+	if at := strings.LastIndexByte(s, '@'); at > 0 {
+		if d, err := config.ParseDomain(s[at+1:]); err == nil {
+			s = s[:at+1] + d.String()
+		}
+	}
+	return vam.ParseAddress(s)
+}

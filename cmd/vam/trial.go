@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/certs"
+	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/daemon"
+	"github.com/videoactivmail/vam/internal/dnszone"
+	"github.com/videoactivmail/vam/internal/telemetry"
+)
+
+// trial is two servers on this machine, with DNS and an authority of their own.
+type trial struct {
+	a, b    *side
+	dns     *dnszone.Server
+	ca      *certs.CA
+	dir     string
+	profile string
+	closers []func() error
+}
+
+// side is one of the servers.
+type side struct {
+	domain  vam.Domain
+	account vam.Address
+	addr    netip.AddrPort
+	dir     string
+	token   string
+	server  *daemon.Daemon
+}
+
+func (t *trial) sides() []*side { return []*side{t.a, t.b} }
+
+// openTrial sets both servers up and opens them; they answer when they are run.
+func openTrial(ctx context.Context, e *env, dir string, c tryCmd) (_ *trial, err error) {
+	t := &trial{dir: dir, profile: filepath.Join(dir, "profile.json")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	if t.dns, err = dnszone.Listen(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+		return nil, err
+	}
+	t.onClose(t.dns.Close)
+	if t.ca, err = certs.NewCA(filepath.Join(dir, "ca"), nil); err != nil {
+		return nil, err
+	}
+	first, second, note := twoAddresses(c.Port)
+	if note != "" {
+		e.note("%s", note)
+	}
+	t.a = &side{domain: "a.test", account: vam.Address{Local: "alice", Domain: "a.test"}, addr: first, dir: filepath.Join(dir, "a.test")}
+	t.b = &side{domain: "b.test", account: vam.Address{Local: "bob", Domain: "b.test"}, addr: second, dir: filepath.Join(dir, "b.test")}
+	p := &profile{path: t.profile}
+	for _, s := range t.sides() {
+		if err := t.openSide(ctx, e, s, c.Transport); err != nil {
+			return nil, err
+		}
+		p.put(profileAccount{Address: s.account, Server: s.addr.String(), ServerName: s.domain.String(), CAFile: filepath.Join(dir, "ca", certs.CAFile), Token: s.token})
+	}
+	if err := p.save(); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return t, errors.Join(befriend(ctx, t.a, t.b, now), befriend(ctx, t.b, t.a, now))
+}
+
+func (t *trial) onClose(f func() error) { t.closers = append(t.closers, f) }
+
+func (t *trial) close() error {
+	var errs []error
+	for len(t.closers) > 0 {
+		last := len(t.closers) - 1
+		errs = append(errs, t.closers[last]())
+		t.closers = t.closers[:last]
+	}
+	return errors.Join(errs...)
+}
+
+func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string) error {
+	listen := []string{s.addr.String()}
+	none := ""
+	r, err := daemon.Setup(ctx, daemon.SetupOptions{
+		Domain: s.domain, DataDir: s.dir, TCP: listen, UDP: listen, Resolvers: []string{t.dns.Addr().String()},
+		AllowPrivate: []string{"127.0.0.0/8"}, Metrics: &none, Authority: t.ca, Account: s.account,
+	})
+	if err != nil {
+		return err
+	}
+	s.token = string(r.Token)
+	if err := t.publish(s, r); err != nil {
+		return err
+	}
+	// A kept folder may be from a run on other ports.
+	r.Config.Listen = config.Listen{TCP: listen, UDP: listen}
+	r.Config.DNS.Servers = []string{t.dns.Addr().String()}
+	r.Config.Transport.Prefer = transport
+	r.Config.Limits.Reserve = 64 * vam.MiB
+	logger, err := t.logger(e, s)
+	if err != nil {
+		return err
+	}
+	v := buildVersion()
+	s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Log: logger})
+	if err == nil {
+		t.onClose(s.server.Close)
+	}
+	return err
+}
+
+// publish puts the records of a server into DNS, as its administrator would.
+func (t *trial) publish(s *side, r daemon.SetupResult) error {
+	zone, err := t.dns.Zone(s.domain.String())
+	if err != nil {
+		return err
+	}
+	for _, d := range r.Records {
+		if d.Type == "SRV" {
+			continue // the ports of this run, below
+		}
+		if err := zone.Parse(d.Line()); err != nil {
+			return err
+		}
+	}
+	host := r.Config.Hostname
+	for _, network := range []string{"_tcp", "_udp"} {
+		if err := zone.SRV("_video-activmail."+network+"."+s.domain.String(), 0, 10, 1, s.addr.Port(), host); err != nil {
+			return err
+		}
+	}
+	return zone.Addr(host, 0, s.addr.Addr())
+}
+
+// logger writes the log of a server beside its data, or to the terminal when somebody
+// asks for a level.
+func (t *trial) logger(e *env, s *side) (*slog.Logger, error) {
+	if e.LogLevel != "" {
+		l, err := newLogger(e.err, config.Log{Format: "text", Level: e.LogLevel})
+		if err != nil {
+			return nil, err
+		}
+		return l.With("server", s.domain), nil
+	}
+	f, err := os.OpenFile(filepath.Join(s.dir, "vam.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, vam.Wrap(vam.Unavailable, err, "the log of %s cannot be written", s.domain)
+	}
+	t.onClose(f.Close)
+	return telemetry.NewLogger(f, telemetry.LogOptions{Level: slog.LevelInfo}), nil
+}
+
+// befriend makes other's account a contact of s's.
+func befriend(ctx context.Context, s, other *side, now time.Time) error {
+	acct, err := s.server.Accounts().Store().AccountByAddress(ctx, s.account)
+	if err != nil {
+		return err
+	}
+	return s.server.Accounts().Store().SetStanding(ctx, acct.ID, other.account, account.Known, now)
+}
+
+// twoAddresses are where the servers listen: the wanted port on 127.0.0.1 and 127.0.0.2,
+// or what can be had instead, with a sentence about it.
+func twoAddresses(port uint16) (a, b netip.AddrPort, note string) {
+	first, second := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
+	a, b = netip.AddrPortFrom(first, port), netip.AddrPortFrom(second, port)
+	errA, errB := canBind(a), canBind(b)
+	if errA == nil && errB == nil {
+		return a, b, ""
+	}
+	if canBind(netip.AddrPortFrom(second, 0)) != nil {
+		a, b = netip.AddrPortFrom(first, freePort(first)), netip.AddrPortFrom(first, freePort(first))
+		return a, b, fmt.Sprintf("this machine has no 127.0.0.2; both servers are on 127.0.0.1, ports %d and %d", a.Port(), b.Port())
+	}
+	a = netip.AddrPortFrom(first, freePort(first))
+	b = netip.AddrPortFrom(second, a.Port())
+	if canBind(b) != nil {
+		b = netip.AddrPortFrom(second, freePort(second))
+	}
+	reason := errA
+	if reason == nil {
+		reason = errB
+	}
+	return a, b, fmt.Sprintf("port %d cannot be had (%s); a.test is on %s and b.test on %s", port, reason, a, b)
+}
+
+// canBind tries an address over TCP and UDP.
+func canBind(addr netip.AddrPort) error {
+	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// freePort is one that TCP and UDP both have free now.
+func freePort(addr netip.Addr) uint16 {
+	for range 50 {
+		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		if err != nil {
+			break
+		}
+		port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
+		_ = ln.Close()
+		if canBind(netip.AddrPortFrom(addr, port)) == nil {
+			return port
+		}
+	}
+	return 0
+}
