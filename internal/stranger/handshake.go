@@ -26,9 +26,10 @@ func FromHandshake(err error, versions []uint16, alpn []string) Kind {
 		return TLSNoALPN
 	case alpn != nil && !slices.Contains(alpn, "h2") && !slices.Contains(alpn, "h3"):
 		return TLSOtherALPN
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed), errors.Is(err, quic.ErrServerClosed):
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, quic.ErrServerClosed):
 		return ""
 	}
+	// Before net.ErrClosed, which every error of QUIC also is.
 	if kind, ok := fromQUIC(err); ok {
 		return kind
 	}
@@ -38,6 +39,8 @@ func FromHandshake(err error, versions []uint16, alpn []string) Kind {
 		timeout net.Error
 	)
 	switch {
+	case errors.Is(err, net.ErrClosed):
+		return ""
 	case errors.As(err, &record):
 		if kind, _ := FromStream(record.RecordHeader[:]); kind != "" {
 			return kind
@@ -60,12 +63,15 @@ const (
 func fromQUIC(err error) (Kind, bool) {
 	var (
 		transport *quic.TransportError
+		app       *quic.ApplicationError
 		shaking   *quic.HandshakeTimeoutError
 		idle      *quic.IdleTimeoutError
 	)
 	switch {
 	case errors.As(err, &shaking), errors.As(err, &idle):
 		return TLSStalled, true
+	case errors.As(err, &app) && app.Remote:
+		return TLSRefused, true
 	case !errors.As(err, &transport):
 		return "", false
 	case transport.ErrorCode == quic.ConnectionRefused && !transport.Remote:

@@ -18,7 +18,7 @@ type Options struct {
 // Wrap returns a listener whose connections look at the first octets that are read from
 // them: what is no TLS is answered, closed, and reading ends with an [*Error]. Accept
 // waits for nobody; the looking happens in the goroutine that reads first, which is the
-// one of the TLS handshake. From the first octet of TLS on, reads go straight to the
+// one of the TLS handshake. From the first octets of TLS on, reads go straight to the
 // connection below, which NetConn returns.
 func Wrap(ln net.Listener, o Options) net.Listener {
 	if o.First == 0 {
@@ -76,10 +76,16 @@ func (c *conn) readFirst(p []byte) (int, error) {
 	defer c.setLimit(time.Time{})
 	n, err := c.Conn.Read(p)
 	kind, certain := FromStream(p[:n])
+	if n == 1 && kind == "" && len(p) > 1 && err == nil { // the first half of a sign of TLS
+		var more int
+		more, err = c.Conn.Read(p[1:])
+		n += more
+		kind, certain = FromStream(p[:n])
+	}
 	if n > 0 && kind == "" {
-		// One octet of TLS is enough; crypto/tls judges the rest.
+		// crypto/tls judges the rest, and meets an error again if it goes on reading.
 		c.isTLS.Store(true)
-		return n, err
+		return n, nil
 	}
 	first := append(make([]byte, 0, Peek), p[:min(n, Peek)]...)
 	for err == nil && !certain {
