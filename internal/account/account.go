@@ -58,10 +58,10 @@ type Contact struct {
 }
 
 // Store keeps accounts. Every write is durable when it returns. Addresses are
-// compared by vam.Address.Key.
+// compared by vam.Address.Key. Ids are never used twice.
 type Store interface {
-	// CreateAccount returns the account with its ID. Conflict when the address is
-	// already an account or an alias.
+	// CreateAccount returns the account as it is stored, with its ID and nothing used.
+	// Conflict when the address is already an account or an alias.
 	CreateAccount(ctx context.Context, a Account) (Account, error)
 	// AccountByAddress finds an account by its own address or an alias. NotFound.
 	AccountByAddress(ctx context.Context, a vam.Address) (Account, error)
@@ -69,27 +69,37 @@ type Store interface {
 	AccountByID(ctx context.Context, id int64) (Account, error)
 	// Accounts lists accounts in order of address.
 	Accounts(ctx context.Context) ([]Account, error)
-	// SetQuota changes the limit; a limit below the use stops new mail only.
+	// OldestAccount is the first of those that a domain has. NotFound.
+	OldestAccount(ctx context.Context, d vam.Domain) (Account, error)
+	// SetQuota changes the limit; a limit below the use stops new mail only. NotFound.
 	SetQuota(ctx context.Context, id int64, quota vam.Bytes) error
 	// DeleteAccount removes the account, its aliases, devices, contacts and mailbox
-	// entries; messages without another holder are left to retention.
+	// entries; messages without another holder are left to retention. NotFound.
 	DeleteAccount(ctx context.Context, id int64) error
 
-	AddAlias(ctx context.Context, alias vam.Address, account int64) error // Conflict
-	RemoveAlias(ctx context.Context, alias vam.Address) error             // NotFound
+	// AddAlias is Conflict as in CreateAccount, NotFound for an unknown account.
+	AddAlias(ctx context.Context, alias vam.Address, account int64) error
+	RemoveAlias(ctx context.Context, alias vam.Address) error // NotFound
+	// Aliases lists in order of address.
 	Aliases(ctx context.Context, account int64) ([]vam.Address, error)
 
+	// AddDevice returns the device as it is stored, with its ID. NotFound for an
+	// unknown account, Conflict for a token that is there.
 	AddDevice(ctx context.Context, d Device, tokenHash activmail.Sum) (Device, error)
 	// DeviceByToken returns the device and its account. NotFound.
 	DeviceByToken(ctx context.Context, tokenHash activmail.Sum) (Device, Account, error)
-	// TouchDevice sets LastUsed.
+	// TouchDevice sets LastUsed. NotFound.
 	TouchDevice(ctx context.Context, id int64, at time.Time) error
 	RemoveDevice(ctx context.Context, account, id int64) error // NotFound
+	// Devices lists the oldest first.
 	Devices(ctx context.Context, account int64) ([]Device, error)
 
 	// Standing returns Unknown when nothing was decided.
 	Standing(ctx context.Context, account int64, peer vam.Address) (Standing, error)
+	// SetStanding records a decision; the same one again keeps its Since, Unknown takes
+	// it back. NotFound for an unknown account.
 	SetStanding(ctx context.Context, account int64, peer vam.Address, s Standing, at time.Time) error
+	// Contacts lists in order of address whom a decision was made on.
 	Contacts(ctx context.Context, account int64) ([]Contact, error)
 	// KnowsDomain reports whether any account has a Known contact at d.
 	KnowsDomain(ctx context.Context, d vam.Domain) (bool, error)
@@ -107,7 +117,7 @@ type Service struct {
 // Options of New.
 type Options struct {
 	Domains []vam.Domain     // the domains that this server hosts
-	Role    vam.Address      // receives postmaster@ and abuse@ of every domain unless they are accounts or aliases; zero for the oldest account of the domain
+	Role    vam.Address      // receives postmaster@ and abuse@ of every domain unless they are accounts or aliases; the oldest account of the domain when it is zero or is not there
 	Quota   vam.Bytes        // of a new account; 0 is no limit
 	Now     func() time.Time // nil is time.Now
 }
@@ -148,7 +158,7 @@ func (s *Service) checkOwn(a vam.Address) error {
 	if !s.Hosts(a.Domain) {
 		return vam.Errorf(vam.Invalid, "%s is not a domain of this server; add it to the configuration first", a.Domain)
 	}
-	if _, tag := a.SplitPlus(); tag != "" {
+	if base, _ := a.SplitPlus(); base != a {
 		return vam.Errorf(vam.Invalid, "%s has a plus tag; every account receives its plus addresses already", a)
 	}
 	return nil
@@ -161,15 +171,16 @@ func (s *Service) Resolve(ctx context.Context, a vam.Address) (Account, error) {
 	if !s.Hosts(a.Domain) {
 		return Account{}, vam.Errorf(vam.NotFound, "%s is not a domain of this server", a.Domain).WithProblem("not-our-domain")
 	}
+	acct, err := s.store.AccountByAddress(ctx, a)
 	base, _ := a.SplitPlus()
-	for _, try := range []vam.Address{a, base} {
-		acct, err := s.store.AccountByAddress(ctx, try)
-		if err == nil || vam.KindOf(err) != vam.NotFound {
-			return acct, err
-		}
+	if base != a && err != nil && vam.KindOf(err) == vam.NotFound {
+		acct, err = s.store.AccountByAddress(ctx, base)
+	}
+	if err == nil || vam.KindOf(err) != vam.NotFound {
+		return acct, err
 	}
 	if isRole(base) {
-		return s.roleAccount(ctx, a.Domain)
+		return s.roleAccount(ctx, a)
 	}
 	return Account{}, noSuchRecipient(a)
 }
@@ -182,24 +193,19 @@ func isRole(a vam.Address) bool {
 	return false
 }
 
-func (s *Service) roleAccount(ctx context.Context, d vam.Domain) (Account, error) {
+// roleAccount never leaves a domain without a postmaster as long as it has anybody.
+func (s *Service) roleAccount(ctx context.Context, a vam.Address) (Account, error) {
 	if !s.role.IsZero() {
-		return s.store.AccountByAddress(ctx, s.role)
-	}
-	all, err := s.store.Accounts(ctx)
-	if err != nil {
-		return Account{}, err
-	}
-	var oldest Account
-	for _, a := range all {
-		if a.Address.Domain == d && (oldest.ID == 0 || a.ID < oldest.ID) {
-			oldest = a
+		acct, err := s.store.AccountByAddress(ctx, s.role)
+		if err == nil || vam.KindOf(err) != vam.NotFound {
+			return acct, err
 		}
 	}
-	if oldest.ID == 0 {
-		return Account{}, noSuchRecipient(vam.Address{Local: "postmaster", Domain: d})
+	acct, err := s.store.OldestAccount(ctx, a.Domain)
+	if err != nil && vam.KindOf(err) == vam.NotFound {
+		err = noSuchRecipient(a)
 	}
-	return oldest, nil
+	return acct, err
 }
 
 func noSuchRecipient(a vam.Address) error {
@@ -239,13 +245,15 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (Account, err
 		}
 		return Account{}, err
 	}
-	if now := s.now(); now.Sub(d.LastUsed) > 24*time.Hour {
-		if err := s.store.TouchDevice(ctx, d.ID, now); err != nil {
-			return Account{}, err
-		}
+	if now := s.now(); now.Sub(d.LastUsed) > touchEvery {
+		// A note for people. A full disk must not keep out who could make room on it.
+		_ = s.store.TouchDevice(ctx, d.ID, now)
 	}
 	return a, nil
 }
+
+// touchEvery is the resolution of Device.LastUsed.
+const touchEvery = 24 * time.Hour
 
 func errToken() error {
 	return vam.Errorf(vam.Unauthenticated, "the device token is missing or not valid; make one with: vam account token ADDRESS").WithProblem("token-invalid")

@@ -63,19 +63,23 @@ type Store interface {
 	// Offer returns NotFound for an unknown id.
 	Offer(ctx context.Context, id vam.MessageID) (Offer, error)
 	// SaveOfferBody stores the bytes and the hash of the pull token that is in them,
-	// and returns the bytes that are stored: the first call wins.
+	// and returns the bytes that are stored: the first call wins. NotFound.
 	SaveOfferBody(ctx context.Context, id vam.MessageID, body []byte, tokenHash activmail.Sum, expires time.Time) ([]byte, error)
 	// Recipients lists the recipients of a message in the order of the letter.
 	Recipients(ctx context.Context, k message.Key) ([]Recipient, error)
-	// Settle records new states and, in the same commit, the author's bounce. A
+	// Settle records new states and, in the same commit, the author's bounce: a stored
+	// entry in the Inbox of the account that sent the message, none when that account is
+	// gone. An error of bounce undoes everything. bounce must not use a store. A
 	// state never goes back: an update that is not later in the order of Rank, or
 	// that follows a final state, is left out, and with no update left no bounce is
-	// made. It returns the updates that took effect.
+	// made. It returns the updates that took effect. An address that is no recipient is
+	// left out; NotFound for an unknown message.
 	Settle(ctx context.Context, k message.Key, updates []Update, bounce func(took []Update) (*Bounce, error)) ([]Update, error)
 	// TokenMessage returns the message and the domain that a pull token was made
-	// for. NotFound.
+	// for. NotFound, also for one that has run out.
 	TokenMessage(ctx context.Context, tokenHash activmail.Sum, now time.Time) (message.Key, vam.Domain, error)
-	// AddToken stores another token of an offer. NotFound for an unknown offer.
+	// AddToken stores another token of an offer; the 32 that end last count. NotFound
+	// for an unknown offer.
 	AddToken(ctx context.Context, offer vam.MessageID, tokenHash activmail.Sum, expires time.Time) error
 	// OfferedTo finds the message of an id that was offered to a domain. NotFound.
 	OfferedTo(ctx context.Context, id vam.MessageID, d vam.Domain) (message.Key, error)

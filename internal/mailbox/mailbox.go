@@ -68,17 +68,21 @@ type Filter struct {
 	Limit  int           // 1 to 200, 0 is 50
 }
 
-// Store keeps entries. Writes are durable when they return.
+// Store keeps entries. Writes are durable when they return. What an account uses is
+// the sum of Size over its entries in Draft, Arriving and Stored, and changes in the
+// same commit as they do. Entries are added by the services that make messages.
 type Store interface {
+	// Entries lists the newest ids first.
 	Entries(ctx context.Context, account int64, f Filter) ([]Entry, error)
 	// Entry finds one by message, in the inbox first. NotFound.
 	Entry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) (Entry, error)
 	// FindEntries lists the entries whose message id begins or ends with part, so
-	// that people may type the end of an id. At most limit.
+	// that people may type the end of an id. The inbox first, then the newest ids. At
+	// most limit.
 	FindEntries(ctx context.Context, account int64, part string, limit int) ([]Entry, error)
-	// MarkSeen is idempotent. NotFound.
+	// MarkSeen is idempotent: the first time stands. NotFound.
 	MarkSeen(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID, at time.Time) error
-	// DeleteEntry removes the entries of the message from the account. Media that
-	// nobody else holds is left to retention. NotFound.
+	// DeleteEntry removes the entries of the message from the account, whatever their
+	// state. Media that nobody else holds is left to retention. NotFound.
 	DeleteEntry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) error
 }

@@ -79,8 +79,8 @@ type Line struct {
 // Store keeps messages, their log lines and which spans of media are durable. Every
 // write is durable when it returns.
 type Store interface {
-	// CreateMessage adds a message with the mailbox entry of its author, or returns the one that is there and
-	// false. priv is nil for a message of another origin.
+	// CreateMessage adds a message, or returns the one that is there and false. priv is
+	// nil for a message of another origin.
 	CreateMessage(ctx context.Context, m Message, priv ed25519.PrivateKey) (Message, bool, error)
 	// Message returns NotFound for an unknown key.
 	Message(ctx context.Context, k Key) (Message, error)
@@ -94,10 +94,14 @@ type Store interface {
 	// the message. A nil have leaves the have-set as it is. Conflict with problem
 	// log-position when the log has another size.
 	//
-	// In the same commit: when a sent message becomes sealed or revoked, a poke job is
-	// queued for every domain that has an offer of it; when it becomes revoked, its
-	// recipients that have no copy yet become withdrawn and every inbox entry of it
-	// here becomes withdrawn.
+	// In the same commit: when a sent message becomes sealed or revoked or gets a line
+	// after its seal (AM-6.30), a poke job is queued for every domain that has an offer
+	// of it; when it becomes revoked, its recipients that have no copy yet become
+	// withdrawn, and so do the inbox entries of it here and their recipients, each of
+	// these with a receipt job; when a message of this server becomes sealed, all that
+	// SetComplete does is done.
+	//
+	// A state never goes back: an append to a message that has expired leaves it so.
 	AppendLines(ctx context.Context, k Key, from int64, lines []Line, h Head, have Ranges) error
 	// Lines returns up to max lines from line from on.
 	Lines(ctx context.Context, k Key, from, max int64) ([]Line, error)
@@ -105,19 +109,23 @@ type Store interface {
 	// AttachMedia names the media object of a message that has none yet; it returns
 	// the one that is set, which is another one when a concurrent call was first.
 	AttachMedia(ctx context.Context, k Key, id blob.ID) (blob.ID, error)
-	// LinkMedia points a message at the complete media of another message.
+	// LinkMedia points a message at the complete media of another message. Doing it
+	// again is no error. NotFound when there is no such complete media, Conflict when
+	// the message has other media.
 	LinkMedia(ctx context.Context, k Key, id blob.ID) error
-	// Have returns the durable spans of a media object.
+	// Have returns the durable spans of a media object. NotFound.
 	Have(ctx context.Context, id blob.ID) (Ranges, error)
-	// SaveHave replaces them; the caller has synced the object before.
+	// SaveHave replaces them; the caller has synced the object before. NotFound.
 	SaveHave(ctx context.Context, id blob.ID, have Ranges) error
 	// SetComplete records that everything a sealed log names is durable and that peer,
 	// when not empty, has shown to hold the media. In the same commit the arriving
 	// inbox entries of the message become stored, and so do the accepted recipients of
-	// the offers that it came with, each with a receipt job. It is idempotent.
+	// the offers that it came with, each with a receipt job. It is idempotent. Conflict
+	// when the log is not sealed.
 	SetComplete(ctx context.Context, k Key, peer vam.Domain) error
 	// FindMedia finds complete media by identity that peer is known to hold. NotFound.
 	FindMedia(ctx context.Context, identity activmail.Hash, peer vam.Domain) (blob.ID, error)
-	// KeepEvidence stores two checkpoints of one message that do not fit.
+	// KeepEvidence stores two checkpoints of one message that do not fit; of the
+	// quarrels of one message the first 16.
 	KeepEvidence(ctx context.Context, k Key, have, got []byte, at time.Time) error
 }

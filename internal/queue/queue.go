@@ -32,42 +32,67 @@ type Job struct {
 	Deadline time.Time // zero: none; the handler decides what passing it means
 	Created  time.Time
 	Reason   string // of the last retry, for people
-	Payload  []byte // for the handler, at most 64 KiB; nil when Key says it all
+	Payload  []byte // for the handler, at most MaxPayload; nil when Key says it all
 }
 
 // Destination is what is known about reaching a domain. Its back-off is shared by
 // every job towards it, so that a domain that is down for days costs one row.
 type Destination struct {
 	Domain   vam.Domain
-	Failures int
+	Failures int // outages in a row, not failed jobs
 	NextAt   time.Time
 	Reason   string
 }
 
+// Want is what a worker asks Lease for.
+type Want struct {
+	Owner      string // names the process
+	Kinds      []Kind
+	Now, Until time.Time // the leases end at Until unless they are renewed
+	Limit      int       // jobs in all
+
+	// PerDomain bounds the jobs of one domain, those that Running counts included; 0
+	// is no bound.
+	PerDomain int
+	Running   map[vam.Domain]int
+}
+
+// Room is how many jobs of d may be leased at most.
+func (w Want) Room(d vam.Domain) int {
+	if w.PerDomain <= 0 {
+		return max(0, w.Limit)
+	}
+	return max(0, min(w.Limit, w.PerDomain-w.Running[d]))
+}
+
 // Store keeps jobs. Every write is durable when it returns; a lease that is not
-// renewed ends by itself at its time, so a killed worker loses nothing.
+// renewed ends by itself at its time, so a killed worker loses nothing. It costs as
+// much with a million waiting jobs as with ten.
 type Store interface {
 	// Enqueue adds jobs, or for those that are there brings NextAt forward to the
-	// earlier of the two. A job that is leased at that moment is run once more after
-	// its lease ends.
+	// earlier of the two and leaves the rest. A job that is leased at that moment is run
+	// once more after its lease ends, not before the new NextAt. TooLarge for a payload
+	// of more than MaxPayload; then none is added.
 	Enqueue(ctx context.Context, jobs ...Job) error
-	// Lease gives owner up to limit due jobs of kinds until until, oldest NextAt first,
-	// leaving out the domains in busy and those whose Destination.NextAt is later
-	// than now.
-	Lease(ctx context.Context, owner string, kinds []Kind, now, until time.Time, limit int, busy []vam.Domain) ([]Job, error)
+	// Lease gives out due jobs, in the order in which they became due, leaving out those
+	// that are leased and the domains whose Destination.NextAt is later than Now.
+	Lease(ctx context.Context, w Want) ([]Job, error)
 	// Renew extends the leases that owner still holds and returns those job ids.
 	Renew(ctx context.Context, owner string, until time.Time, ids []int64) ([]int64, error)
 	// Finish removes a job that owner holds. When Enqueue touched it during the lease
-	// it is released for another run instead. Conflict when the lease was lost.
+	// it is released for another run instead, as if it were new. Conflict when the
+	// lease was lost.
 	Finish(ctx context.Context, owner string, id int64) error
-	// Retry releases a job with a later NextAt and one more attempt. Conflict when
+	// Retry releases a job with a later NextAt and one more attempt. When Enqueue
+	// touched it during the lease, the earlier of the two times counts. Conflict when
 	// the lease was lost.
 	Retry(ctx context.Context, owner string, id int64, next time.Time, reason string) error
 	// Release ends every lease that is not owner's: at start, when the data folder's
 	// lock says that no other process can be alive.
 	Release(ctx context.Context, owner string) error
-	// NextDue is when the next unleased job of kinds is due, zero when there is none.
-	NextDue(ctx context.Context, kinds []Kind) (time.Time, error)
+	// NextDue is a time after now before which no further job of kinds becomes due by
+	// the clock alone, zero when none waits for its time.
+	NextDue(ctx context.Context, kinds []Kind, now time.Time) (time.Time, error)
 	// Jobs lists up to limit jobs in order of NextAt, of one domain when it is set.
 	Jobs(ctx context.Context, domain vam.Domain, limit int) ([]Job, error)
 
@@ -77,15 +102,27 @@ type Store interface {
 
 	// Destination returns a zero row for a domain without failures.
 	Destination(ctx context.Context, d vam.Domain) (Destination, error)
-	// Fail counts a failure to reach the domain and sets its next attempt.
-	Fail(ctx context.Context, d vam.Domain, next time.Time, reason string) error
-	// Reached forgets the failures of the domain and makes its waiting jobs due now.
+	// Fail notes at now that the domain was not reached and returns when it may be tried
+	// again. A failure while the domain waits already belongs to the same outage and is
+	// not counted (AM-8.24). The pause is Backoff of the failures, or atLeast when that
+	// is longer. Failures that are older than a week may be forgotten.
+	Fail(ctx context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (time.Time, error)
+	// Reached forgets the failures of the domain and, if there were any, makes its jobs
+	// that wait for another attempt due now.
 	Reached(ctx context.Context, d vam.Domain, now time.Time) error
-	// Wake makes every job of the domain due now, for `vam queue retry`.
+	// Wake does the same whether there were failures or not, for `vam queue retry`. A job
+	// that was enqueued for a later time and not tried yet keeps its time.
 	Wake(ctx context.Context, d vam.Domain, now time.Time) error
 }
 
-// Backoff is the schedule of attempts: the pause after the n-th failure (from 1).
+// MaxPayload is the longest Job.Payload, in octets.
+const MaxPayload = 64 << 10
+
+// MaxReason is the longest reason that is kept, in octets; longer ones are cut.
+const MaxReason = 500
+
+// Backoff is the schedule of attempts (AM-8.22): the pause after the n-th failure,
+// from 1.
 func Backoff(n int) time.Duration {
 	steps := [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
 	return steps[min(max(n, 1), len(steps))-1]

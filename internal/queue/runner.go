@@ -3,8 +3,10 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -13,15 +15,17 @@ import (
 )
 
 // Handler does one job. A nil error finishes it. A temporary error (see
-// vam.ErrorKind.Temporary) retries it: Unavailable counts against the domain, any
-// other temporary error against the job alone. A permanent error finishes the job
-// too: the handler has already recorded what it means for people. ctx ends when
-// the Runner stops or the lease is lost.
+// vam.ErrorKind.Temporary) retries it: Unavailable says that the domain could not be
+// reached and counts against all jobs towards it, any other temporary error counts
+// against the job alone. A permanent error finishes the job too: the handler has
+// already recorded what it means for people. A panic is an unknown error, and so a
+// temporary one: one message that breaks a handler must not stop the others. ctx ends
+// when the Runner stops or the lease is lost.
 type Handler func(ctx context.Context, j Job) error
 
 // Options of a Runner; the zero value of each field has the default named.
 type Options struct {
-	Owner     string        // names this process in leases; required
+	Owner     string        // names this process in leases, another one after a restart; required
 	Workers   int           // jobs at once, 64
 	PerDomain int           // jobs at once towards one domain, 8
 	Lease     time.Duration // 60 s, renewed at a third
@@ -42,7 +46,13 @@ type Runner struct {
 
 	mu      sync.Mutex
 	running map[int64]context.CancelFunc
-	domains map[vam.Domain]int
+	domains map[vam.Domain]*traffic // of those with running jobs
+}
+
+// traffic is what goes on with one domain.
+type traffic struct {
+	jobs    int
+	reached time.Time // when a job last succeeded
 }
 
 // NewRunner takes one handler per kind.
@@ -64,7 +74,7 @@ func NewRunner(store Store, handlers map[Kind]Handler, o Options) *Runner {
 	}
 	return &Runner{
 		store: store, handlers: handlers, kinds: slices.Sorted(maps.Keys(handlers)), o: o, wake: make(chan struct{}, 1),
-		running: map[int64]context.CancelFunc{}, domains: map[vam.Domain]int{},
+		running: map[int64]context.CancelFunc{}, domains: map[vam.Domain]*traffic{},
 	}
 }
 
@@ -122,115 +132,163 @@ func (r *Runner) drain(work context.Context, cut context.CancelFunc, wg *sync.Wa
 	}
 }
 
+const (
+	poll      = 5 * time.Second // the net below the wake-ups
+	leaseStep = 32              // jobs of one lease, so that a commit stays small
+)
+
 // dispatch starts what is due and returns how long nothing will be.
 func (r *Runner) dispatch(ctx, work context.Context, wg *sync.WaitGroup) (time.Duration, error) {
-	const poll = 5 * time.Second // the net below the wake-ups
-	for {
-		free, busy := r.capacity()
-		if free == 0 {
+	for ctx.Err() == nil {
+		w := r.want()
+		if w.Limit == 0 {
 			return poll, nil
 		}
-		now := r.o.Now()
-		// A few at a time: PerDomain is checked between leases.
-		jobs, err := r.store.Lease(ctx, r.o.Owner, r.kinds, now, now.Add(r.o.Lease), min(free, r.o.PerDomain), busy)
+		jobs, err := r.store.Lease(ctx, w)
 		if err != nil {
 			return time.Second, err
 		}
 		for _, j := range jobs {
 			r.start(work, wg, j)
 		}
-		if len(jobs) == 0 {
-			due, err := r.store.NextDue(ctx, r.kinds)
-			if err != nil || due.IsZero() {
-				return poll, err
-			}
-			// A job that is due and was not leased waits for its domain: poll for it.
-			if wait := due.Sub(now); wait > 0 {
-				return min(poll, wait), nil
-			}
-			return poll, nil
+		if len(jobs) == w.Limit {
+			continue
 		}
+		due, err := r.store.NextDue(ctx, r.kinds, w.Now)
+		if err != nil || due.IsZero() {
+			return poll, err
+		}
+		return min(poll, max(0, due.Sub(r.o.Now()))), nil
 	}
+	return poll, nil
 }
 
-func (r *Runner) capacity() (free int, busy []vam.Domain) {
+// want is what there are free places for.
+func (r *Runner) want() Want {
+	now := r.o.Now()
+	w := Want{Owner: r.o.Owner, Kinds: r.kinds, Now: now, Until: now.Add(r.o.Lease), PerDomain: r.o.PerDomain, Running: map[vam.Domain]int{}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for d, n := range r.domains {
-		if n >= r.o.PerDomain {
-			busy = append(busy, d)
-		}
+	for d, t := range r.domains {
+		w.Running[d] = t.jobs
 	}
-	return max(0, r.o.Workers-len(r.running)), busy
+	w.Limit = max(0, min(leaseStep, r.o.Workers-len(r.running)))
+	return w
 }
 
 func (r *Runner) start(ctx context.Context, wg *sync.WaitGroup, j Job) {
 	jctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
+	if r.running[j.ID] != nil {
+		r.mu.Unlock()
+		cancel() // the clock was set forward over our own lease: the job runs on
+		return
+	}
 	r.running[j.ID] = cancel
-	r.domains[j.Domain]++
+	t := r.domains[j.Domain]
+	if t == nil {
+		t = &traffic{}
+		r.domains[j.Domain] = t
+	}
+	t.jobs++
 	r.mu.Unlock()
+	begun := r.o.Now()
 	wg.Go(func() {
-		defer func() {
-			cancel()
-			r.mu.Lock()
-			delete(r.running, j.ID)
-			if r.domains[j.Domain]--; r.domains[j.Domain] == 0 {
-				delete(r.domains, j.Domain)
-			}
-			r.mu.Unlock()
-			r.Wake()
-		}()
-		r.settle(ctx, j, r.handle(jctx, j))
+		defer r.Wake()
+		defer r.end(j, cancel)
+		r.settle(ctx, j, begun, r.handle(jctx, j))
 	})
 }
 
-func (r *Runner) handle(ctx context.Context, j Job) error {
-	h := r.handlers[j.Kind]
-	if h == nil {
-		return vam.Errorf(vam.Internal, "no handler for %s jobs", j.Kind)
+// end gives the job's place back.
+func (r *Runner) end(j Job, cancel context.CancelFunc) {
+	cancel()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, j.ID)
+	t := r.domains[j.Domain]
+	if t.jobs--; t.jobs == 0 {
+		delete(r.domains, j.Domain)
 	}
-	return h(ctx, j)
 }
 
-// settle records the outcome. A stopped process records nothing: the lease ends by
-// itself, or at the next start.
-func (r *Runner) settle(ctx context.Context, j Job, err error) {
+func (r *Runner) handle(ctx context.Context, j Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.o.Log.Error("a handler panicked", "job", j.Kind, "key", j.Key, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.handlers[j.Kind](ctx, j)
+}
+
+// settle records the outcome, also of a job that ended just when the Runner was
+// stopped. A job that was stopped has none: its lease ends by itself, or at the next
+// start.
+func (r *Runner) settle(ctx context.Context, j Job, begun time.Time, err error) {
 	if ctx.Err() != nil && err != nil {
 		return
 	}
-	now := r.o.Now()
+	ctx = context.WithoutCancel(ctx)
 	var serr error
 	switch {
-	case err == nil || !vam.KindOf(err).Temporary():
-		serr = r.store.Finish(ctx, r.o.Owner, j.ID)
-		if err == nil {
-			serr = errors.Join(serr, r.store.Reached(ctx, j.Domain, now))
-		}
+	case err == nil:
+		serr = errors.Join(r.store.Finish(ctx, r.o.Owner, j.ID), r.reached(ctx, j.Domain))
+	case vam.KindOf(err).Temporary():
+		serr = r.retry(ctx, j, begun, err)
 	default:
-		pause := Backoff(j.Attempts + 1)
-		var e *vam.Error
-		if errors.As(err, &e) && e.RetryAfter > 0 {
-			pause = min(max(e.RetryAfter, time.Second), 6*time.Hour)
-		}
-		if vam.KindOf(err) == vam.Unavailable {
-			serr = r.store.Fail(ctx, j.Domain, now.Add(pause), err.Error())
-		}
-		serr = errors.Join(serr, r.store.Retry(ctx, r.o.Owner, j.ID, now.Add(pause), err.Error()))
-		r.o.Log.Info("attempt failed", "job", j.Kind, "key", j.Key, "domain", j.Domain, "attempt", j.Attempts+1, "next", now.Add(pause), "err", err)
+		serr = r.store.Finish(ctx, r.o.Owner, j.ID)
 	}
 	if serr != nil {
 		r.o.Log.Error("the outcome of a job was not recorded; it will run again", "job", j.Kind, "key", j.Key, "err", serr)
 	}
 }
 
+// reached tells the store that a domain answers.
+func (r *Runner) reached(ctx context.Context, d vam.Domain) error {
+	now := r.o.Now()
+	r.mu.Lock()
+	r.domains[d].reached = now
+	r.mu.Unlock()
+	return r.store.Reached(ctx, d, now)
+}
+
+// isReached reports whether another job reached the domain since then.
+func (r *Runner) isReached(d vam.Domain, since time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.domains[d].reached.Before(since)
+}
+
+// maxRetryAfter bounds what a peer may ask for (AM-8.22).
+const maxRetryAfter = 6 * time.Hour
+
+// retry puts the job back. A domain that others reached meanwhile is not down: then
+// the failure is the job's own, else one message that a peer cannot answer for would
+// hold up all others.
+func (r *Runner) retry(ctx context.Context, j Job, begun time.Time, cause error) error {
+	now := r.o.Now()
+	var asked time.Duration
+	var e *vam.Error
+	if errors.As(cause, &e) {
+		asked = min(max(0, e.RetryAfter), maxRetryAfter)
+	}
+	next := now.Add(max(Backoff(j.Attempts+1), asked))
+	var ferr error
+	if vam.KindOf(cause) == vam.Unavailable && !r.isReached(j.Domain, begun) {
+		var open time.Time
+		if open, ferr = r.store.Fail(ctx, j.Domain, now, asked, cause.Error()); ferr == nil {
+			next = open
+		}
+	}
+	r.o.Log.Info("attempt failed", "job", j.Kind, "key", j.Key, "domain", j.Domain, "attempt", j.Attempts+1, "next", next, "err", cause)
+	return errors.Join(ferr, r.store.Retry(ctx, r.o.Owner, j.ID, next, cause.Error()))
+}
+
 // renew extends the leases of running jobs and stops those that were lost.
 func (r *Runner) renew(ctx context.Context) {
 	r.mu.Lock()
-	ids := make([]int64, 0, len(r.running))
-	for id := range r.running {
-		ids = append(ids, id)
-	}
+	ids := slices.Collect(maps.Keys(r.running))
 	r.mu.Unlock()
 	if len(ids) == 0 {
 		return
@@ -240,14 +298,10 @@ func (r *Runner) renew(ctx context.Context) {
 		r.o.Log.Error("leases were not renewed", "err", err)
 		return
 	}
-	held := make(map[int64]bool, len(kept))
-	for _, id := range kept {
-		held[id] = true
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range ids {
-		if cancel := r.running[id]; cancel != nil && !held[id] {
+		if cancel := r.running[id]; cancel != nil && !slices.Contains(kept, id) {
 			cancel()
 		}
 	}

@@ -117,7 +117,8 @@ func (s *Service) outcome(ctx context.Context, k message.Key, err error) error {
 	case vam.Gone, vam.NotFound, vam.Unauthenticated, vam.Denied:
 		// A bare 410 or a silent origin only stops the pull: only a revoke record under
 		// the message key deletes (AM-8). Look again later.
-		return vam.Wrap(vam.Unavailable, err, "the origin does not serve this message now").WithRetry(time.Hour)
+		// Busy, not Unavailable: the domain answers, and its other messages need not wait.
+		return vam.Wrap(vam.Busy, err, "the origin does not serve this message now").WithRetry(time.Hour)
 	}
 	return err
 }

@@ -69,29 +69,35 @@ type Store interface {
 	Offered(ctx context.Context, k message.Key, id vam.MessageID) (Offered, error)
 	// Take commits an offer. When the offer is there already it returns the stored
 	// one and changes nothing. When the media of its message is complete already,
-	// accepted recipients become stored, with the receipts owed, in the same commit.
+	// accepted recipients become stored, with the receipts owed, in the same commit. A
+	// message that was purged because nobody held it any more becomes live or sealed
+	// again when somebody does, without its media.
 	Take(ctx context.Context, t Taking) (Offered, error)
 	// Offers lists the offers of a message, newest first: any of their tokens pulls.
+	// NotFound for an unknown message.
 	Offers(ctx context.Context, k message.Key) ([]Offered, error)
-	// RenewToken replaces the token of an offer.
+	// RenewToken replaces the token of an offer. NotFound.
 	RenewToken(ctx context.Context, k message.Key, id vam.MessageID, token activmail.Token, expires time.Time) error
-	// Decide moves the account's held entry of the message to accepted (arriving, or stored when the media is complete) or
-	// declined or lapsed, with the receipts and the jobs that follow, in one commit. Conflict when the
-	// entry is not held (any more); NotFound.
+	// Decide moves the account's held entry of the message to accepted (arriving, or
+	// stored when the media is complete; the author becomes a contact) or declined or
+	// lapsed, and the account's recipients with it, with the receipts and, when media is
+	// still to come, the jobs that follow, in one commit. Conflict when the entry is not
+	// held (any more); NotFound.
 	Decide(ctx context.Context, account int64, k message.Key, to vam.RecipientState, receipts []Owed, jobs []queue.Job, at time.Time) error
-	// Conclude ends a message without its media: every arriving entry of it (for
-	// withdrawn and expired: every entry that is not declined or lapsed) and every
-	// accepted or held recipient of its offers moves to the state, with a receipt for
-	// each of those recipients, in one commit. It is idempotent.
+	// Conclude ends a message without its media: its arriving entries and the accepted
+	// recipients of its offers move to the state, for Withdrawn the held and stored ones
+	// too, with a receipt for each of those recipients, in one commit. It is idempotent.
 	Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error
-	// Wanted reports whether any recipient of the message has accepted it.
+	// Wanted reports whether any recipient of the message has accepted it and waits for
+	// its media.
 	Wanted(ctx context.Context, k message.Key) (bool, error)
 	// InboxEntry is the account's inbox entry of the message. NotFound.
 	InboxEntry(ctx context.Context, account int64, k message.Key) (mailbox.Entry, error)
 	// Enqueue adds jobs.
 	Enqueue(ctx context.Context, jobs ...queue.Job) error
-	// HeldSince lists held entries that were offered before before.
+	// HeldSince lists held entries that were offered before before, the oldest first.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]mailbox.Entry, error)
-	// Forget removes answered offers that are older than before and whose entries are final.
+	// Forget removes answered offers that did not change since before (AM-6.20) and of
+	// which no entry is held or arriving.
 	Forget(ctx context.Context, before time.Time, limit int) (int, error)
 }

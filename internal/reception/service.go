@@ -45,13 +45,13 @@ type Options struct {
 	// Admit is the limit of what one domain may offer. It is asked for an offer that was
 	// not answered before, so that a repetition costs its domain nothing, and before its
 	// mail is verified. nil admits all. Errors: Busy.
-	Admit func(ctx context.Context, o *activmail.Offer) error
-	MaxSize   vam.Bytes     // of a message; the limits' Message by default
-	Free      func(ctx context.Context) (vam.Bytes, error)
-	Lanes     int       // media requests at once for one message, 4
-	Chunk     vam.Bytes // of one media request, 16 MiB
-	Now       func() time.Time
-	Log       *slog.Logger
+	Admit   func(ctx context.Context, o *activmail.Offer) error
+	MaxSize vam.Bytes // of a message; the limits' Message by default
+	Free    func(ctx context.Context) (vam.Bytes, error)
+	Lanes   int       // media requests at once for one message, 4
+	Chunk   vam.Bytes // of one media request, 16 MiB
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Service answers offers and pulls what was accepted. It is safe for concurrent
@@ -133,6 +133,7 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 	if err != nil {
 		return activmail.OfferAnswer{}, false, err
 	}
+	s.o.Messages.Forget(k) // it may have come back from purged
 	if taken.Digest != digest {
 		return activmail.OfferAnswer{}, false, errOfferConflict(o.ID)
 	}

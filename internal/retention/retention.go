@@ -18,22 +18,26 @@ const batch = 100
 
 // Store finds what is to go. Writes are durable when they return.
 type Store interface {
-	// Expire moves messages whose time is over to expired, with their mailbox entries,
-	// and returns them.
+	// Expire moves sent messages whose time is over to expired, with their mailbox
+	// entries, and returns them.
 	Expire(ctx context.Context, now time.Time, limit int) ([]message.Key, error)
 	// Detach takes the media from messages that nobody holds (no entry that shows it,
-	// no recipient who may still fetch it) or that were revoked or have expired, and
-	// returns them. Their rows stay, so that a repeated offer is recognised.
+	// no recipient who may still fetch it; they become purged, and lose their letter with
+	// their last entry) or that were revoked or have expired, and returns them. Their
+	// rows stay, so that a repeated offer is recognised.
 	Detach(ctx context.Context, limit int) ([]message.Key, error)
-	// Condemn marks media that no message names, so that none can name it again, and
-	// returns it. Media younger than before is left: it may be about to be named.
+	// Condemn marks media that no message names any more, so that none can name it
+	// again, and returns it, again and again until DropMedia. Media that was made after
+	// before is left.
 	Condemn(ctx context.Context, before time.Time, limit int) ([]blob.ID, error)
-	// DropMedia removes the rows of condemned media after its bytes are gone.
+	// DropMedia removes the rows of condemned media after its bytes are gone; media that
+	// is not condemned is left.
 	DropMedia(ctx context.Context, id blob.ID) error
 	// HasMedia reports whether there is a row for the object.
 	HasMedia(ctx context.Context, id blob.ID) (bool, error)
-	// DropMessages removes rows of received and sent messages that hold nothing, have
-	// no entry, offer or recipient left, and did not change since before.
+	// DropMessages removes the rows of ended messages that hold nothing, have no entry
+	// and no offer left, and did not change since before. What has may wait as long
+	// again.
 	DropMessages(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -60,7 +64,7 @@ type Options struct {
 	Drafts   Drafts
 	Holds    Holds
 	Offers   Offers
-	Forget   func(message.Key) // drops what is in memory of a message
+	Forget   func(message.Key) // drops what is in memory of a message; nil is allowed
 	DraftFor time.Duration     // an untouched draft lives this long; 30 days
 	OfferFor time.Duration     // an answered offer is recognised this long; 60 days
 	Every    time.Duration     // between sweeps; 1 min
@@ -81,6 +85,9 @@ func New(o Options) *Service {
 	}
 	if o.Every == 0 {
 		o.Every = time.Minute
+	}
+	if o.Forget == nil {
+		o.Forget = func(message.Key) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -178,15 +185,17 @@ func (s *Service) media(ctx context.Context, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	var errs []error
 	for _, id := range ids {
-		if err := s.o.Blobs.Remove(ctx, id); err != nil {
-			return 0, err
+		err := s.o.Blobs.Remove(ctx, id)
+		if err == nil {
+			err = s.o.Store.DropMedia(ctx, id)
 		}
-		if err := s.o.Store.DropMedia(ctx, id); err != nil {
-			return 0, err
+		if err != nil { // one that cannot be removed holds up no other
+			errs = append(errs, err)
 		}
 	}
-	return len(ids), nil
+	return len(ids), errors.Join(errs...)
 }
 
 func (s *Service) drafts(ctx context.Context, now time.Time) error {
@@ -195,7 +204,8 @@ func (s *Service) drafts(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, k := range keys {
-		if err := s.o.Drafts.DeleteDraft(ctx, k); err != nil && vam.KindOf(err) != vam.Conflict {
+		// Sent or discarded in the meantime is no error.
+		if err := s.o.Drafts.DeleteDraft(ctx, k); err != nil && vam.KindOf(err) != vam.Conflict && vam.KindOf(err) != vam.NotFound {
 			return err
 		}
 		s.o.Forget(k)

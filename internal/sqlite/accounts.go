@@ -32,14 +32,15 @@ func scanAccount(row scanner, a *account.Account) error {
 
 // CreateAccount implements account.Store.
 func (s Accounts) CreateAccount(ctx context.Context, a account.Account) (account.Account, error) {
+	var out account.Account
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := s.free(ctx, tx, a.Address); err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `INSERT INTO account (address, key, name, quota, created) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id`,
-			a.Address.String(), a.Address.Key(), a.Name, a.Quota, micros(a.Created)).Scan(&a.ID)
+		return scanAccount(tx.QueryRowContext(ctx, `INSERT INTO account (address, key, domain, name, quota, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING `+accountColumns,
+			a.Address.String(), a.Address.Key(), a.Address.Domain, a.Name, a.Quota, micros(a.Created)), &out)
 	})
-	return a, err
+	return out, err
 }
 
 // free is Conflict when the address is an account or an alias.
@@ -50,6 +51,12 @@ func (s Accounts) free(ctx context.Context, tx *sql.Tx, a vam.Address) error {
 		return vam.Errorf(vam.Conflict, "%s exists already", a)
 	}
 	return err
+}
+
+// there is NotFound for an unknown account.
+func (s Accounts) there(ctx context.Context, tx *sql.Tx, id int64) error {
+	var one int
+	return notFound(tx.QueryRowContext(ctx, `SELECT 1 FROM account WHERE id = ?1`, id).Scan(&one), "account")
 }
 
 // AccountByAddress implements account.Store.
@@ -79,6 +86,11 @@ func (s Accounts) Accounts(ctx context.Context) (out []account.Account, err erro
 	return out, err
 }
 
+// OldestAccount implements account.Store.
+func (s Accounts) OldestAccount(ctx context.Context, d vam.Domain) (account.Account, error) {
+	return s.one(ctx, "mailbox at "+string(d), `SELECT `+accountColumns+` FROM account WHERE domain = ?1 ORDER BY id LIMIT 1`, d)
+}
+
 // SetQuota implements account.Store.
 func (s Accounts) SetQuota(ctx context.Context, id int64, quota vam.Bytes) error {
 	return s.change(ctx, "account", `UPDATE account SET quota = ?2 WHERE id = ?1`, id, quota)
@@ -98,6 +110,9 @@ func (s Accounts) change(ctx context.Context, what, query string, args ...any) e
 func (s Accounts) AddAlias(ctx context.Context, alias vam.Address, id int64) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := s.free(ctx, tx, alias); err != nil {
+			return err
+		}
+		if err := s.there(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO alias (key, address, account) VALUES (?1, ?2, ?3)`, alias.Key(), alias.String(), id)
@@ -121,11 +136,15 @@ func (s Accounts) Aliases(ctx context.Context, id int64) (out []vam.Address, err
 
 // AddDevice implements account.Store.
 func (s Accounts) AddDevice(ctx context.Context, d account.Device, token activmail.Sum) (account.Device, error) {
+	var out account.Device
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO device (account, token, label, created, last_used) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id`,
-			d.Account, token[:], d.Label, micros(d.Created), micros(d.LastUsed)).Scan(&d.ID)
+		if err := s.there(ctx, tx, d.Account); err != nil {
+			return err
+		}
+		return scanDevice(tx.QueryRowContext(ctx, `INSERT INTO device (account, token, label, created, last_used) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING `+deviceColumns,
+			d.Account, token[:], d.Label, micros(d.Created), micros(d.LastUsed)), &out)
 	})
-	return d, err
+	return out, err
 }
 
 func scanDevice(row scanner, d *account.Device) error {
@@ -181,7 +200,12 @@ func (s Accounts) Standing(ctx context.Context, acct int64, peer vam.Address) (s
 
 // SetStanding implements account.Store.
 func (s Accounts) SetStanding(ctx context.Context, acct int64, peer vam.Address, standing account.Standing, at time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error { return setStanding(ctx, tx, acct, peer, standing, at) })
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.there(ctx, tx, acct); err != nil {
+			return err
+		}
+		return setStanding(ctx, tx, acct, peer, standing, at)
+	})
 }
 
 func setStanding(ctx context.Context, tx *sql.Tx, acct int64, peer vam.Address, standing account.Standing, at time.Time) error {
@@ -196,11 +220,8 @@ func setStanding(ctx context.Context, tx *sql.Tx, acct int64, peer vam.Address, 
 }
 
 // KnowsDomain implements account.Store.
-func (s Accounts) KnowsDomain(ctx context.Context, d vam.Domain) (known bool, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM contact WHERE domain = ?1 AND standing = 'known')`, d).Scan(&known)
-	})
-	return known, err
+func (s Accounts) KnowsDomain(ctx context.Context, d vam.Domain) (bool, error) {
+	return s.db.exists(ctx, `SELECT 1 FROM contact WHERE domain = ?1 AND standing = 'known'`, d)
 }
 
 // Contacts implements account.Store.

@@ -16,8 +16,8 @@ import (
 const keepStatements = 256
 
 // connect opens a pool on the file. Statements on whole connections are not
-// interrupted by their context.
-func connect(path string, params url.Values, whole bool) (*sql.DB, error) {
+// interrupted by their context. trace, when it is not nil, sees their texts.
+func connect(path string, params url.Values, whole bool, trace func(string)) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func connect(path string, params url.Values, whole bool) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector{c, whole}), nil
+	return sql.OpenDB(connector{c, whole, trace}), nil
 }
 
 // connector makes connections that remember their prepared statements. Preparing
@@ -36,6 +36,7 @@ func connect(path string, params url.Values, whole bool) (*sql.DB, error) {
 type connector struct {
 	driver.Connector
 	whole bool
+	trace func(string)
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -47,7 +48,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the SQLite driver lacks a method that is needed"), inner.Close())
 	}
-	return &conn{innerConn: full, whole: c.whole, kept: map[string]*stmt{}}, nil
+	return &conn{innerConn: full, whole: c.whole, trace: c.trace, kept: map[string]*stmt{}}, nil
 }
 
 // innerConn is what the driver's connections can do.
@@ -65,6 +66,7 @@ type innerConn interface {
 type conn struct {
 	innerConn
 	whole bool
+	trace func(string)
 	kept  map[string]*stmt
 }
 
@@ -133,6 +135,9 @@ func (c *conn) prepared(ctx context.Context, query string) (*stmt, error) {
 	d, err := c.innerConn.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
+	}
+	if c.trace != nil {
+		c.trace(query)
 	}
 	inner, ok := d.(innerStmt)
 	if !ok {

@@ -28,8 +28,8 @@ import (
 	"github.com/videoactivmail/vam"
 )
 
-// busyTimeout is how long a connection waits for another process's lock.
-const busyTimeout = 10 * time.Second
+// defaultBusy is how long a connection waits for another process's lock.
+const defaultBusy = 10 * time.Second
 
 // Options of Open. The zero value is good.
 type Options struct {
@@ -39,8 +39,14 @@ type Options struct {
 	// OnFail is called once, with the cause, when a flush failed and the database
 	// takes nothing more until a restart. It must not call the DB.
 	OnFail func(error)
+	// Busy is how long to wait for a lock of another process; 0 is 10 s.
+	Busy time.Duration
+	// Now is the clock of what the stores stamp themselves; nil is time.Now.
+	Now func() time.Time
 	// Migrations holds the schema as goose SQL files; nil is this package's own.
 	Migrations fs.FS
+
+	trace func(query string) // sees every statement that is prepared; for tests
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -48,12 +54,16 @@ type DB struct {
 	write   *sql.DB // one connection
 	read    *sql.DB
 	onFail  func(error)
+	now     func() time.Time
 	failure atomic.Pointer[vam.Error]
 
 	writes  chan *job
 	closing chan struct{}
-	closed  sync.Once
 	writer  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	reads  sync.WaitGroup // grows under mu while closed is not set
 }
 
 // Querier is what a reading store needs; *sql.Tx has it too.
@@ -67,18 +77,24 @@ type Querier interface {
 // program or the file is another program's; Corrupt when it is no database or damaged;
 // OverQuota, Busy and Unavailable as in Write.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
+	if o.Busy == 0 {
+		o.Busy = defaultBusy
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if err := makeFile(path); err != nil {
 		return nil, classify(err)
 	}
-	if err := migrate(ctx, path, o.Migrations); err != nil {
+	if err := migrate(ctx, path, o); err != nil {
 		return nil, classify(err)
 	}
-	write, err := connect(path, writerPragmas(), true)
+	write, err := connect(path, writerPragmas(o), true, o.trace)
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	read, err := connect(path, readerPragmas(), false)
+	read, err := connect(path, readerPragmas(o), false, o.trace)
 	if err != nil {
 		write.Close()
 		return nil, err
@@ -90,7 +106,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	db := &DB{
-		write: write, read: read, onFail: o.OnFail,
+		write: write, read: read, onFail: o.OnFail, now: o.Now,
 		writes: make(chan *job), closing: make(chan struct{}),
 	}
 	if err := db.checkDurable(ctx); err != nil {
@@ -120,9 +136,9 @@ func makeFile(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func basePragmas() url.Values {
+func basePragmas(o Options) url.Values {
 	return url.Values{
-		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
+		"_busy_timeout": {fmt.Sprint(o.Busy.Milliseconds())},
 		"_foreign_keys": {"on"},
 		"_defensive":    {"1"}, // no statement can damage the file by design of SQLite
 		"_dqs":          {"0"}, // "x" is a name and never a string
@@ -130,8 +146,8 @@ func basePragmas() url.Values {
 	}
 }
 
-func writerPragmas() url.Values {
-	v := basePragmas()
+func writerPragmas(o Options) url.Values {
+	v := basePragmas(o)
 	v.Set("_txlock", "immediate")
 	v.Set("_journal_mode", "wal")
 	v.Set("_synchronous", "full")
@@ -141,8 +157,8 @@ func writerPragmas() url.Values {
 	return v
 }
 
-func readerPragmas() url.Values {
-	v := basePragmas()
+func readerPragmas(o Options) url.Values {
+	v := basePragmas(o)
 	v.Set("_query_only", "on")
 	return v
 }
@@ -167,6 +183,14 @@ func (db *DB) checkDurable(ctx context.Context) error {
 // Read runs fn on one consistent state of the database, the newest that is
 // committed. fn must not call Write. Errors: fn's; Corrupt; Busy; Unavailable.
 func (db *DB) Read(ctx context.Context, fn func(Querier) error) error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return errClosed
+	}
+	db.reads.Add(1)
+	db.mu.Unlock()
+	defer db.reads.Done()
 	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return classify(err)
@@ -175,16 +199,28 @@ func (db *DB) Read(ctx context.Context, fn func(Querier) error) error {
 	return classify(fn(tx))
 }
 
-// Close waits for the writes that are under way and closes the files. Later calls
-// fail with Unavailable. Closing twice is no error.
-func (db *DB) Close() error {
-	var err error
-	db.closed.Do(func() {
-		close(db.closing)
-		db.writer.Wait()
-		err = errors.Join(db.read.Close(), db.write.Close())
+// exists reports whether a query finds anything.
+func (db *DB) exists(ctx context.Context, query string, args ...any) (any bool, err error) {
+	err = db.Read(ctx, func(q Querier) error {
+		return q.QueryRowContext(ctx, `SELECT EXISTS (`+query+`)`, args...).Scan(&any)
 	})
-	return classify(err)
+	return any, err
+}
+
+// Close waits for the reads and writes that are under way and closes the files. Later
+// calls fail with Unavailable. Closing twice is no error.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	again := db.closed
+	db.closed = true
+	db.mu.Unlock()
+	if again {
+		return nil
+	}
+	close(db.closing)
+	db.writer.Wait()
+	db.reads.Wait()
+	return classify(errors.Join(db.read.Close(), db.write.Close()))
 }
 
 // Check reads the whole database and returns Corrupt with what is wrong first. It

@@ -59,19 +59,34 @@ func (s Deliveries) SaveOfferBody(ctx context.Context, id vam.MessageID, body []
 			return err
 		}
 		stored = body
-		return addToken(ctx, tx, id, token, expires)
+		return s.addToken(ctx, tx, id, token, expires)
 	})
 	return stored, err
 }
 
-func addToken(ctx context.Context, tx *sql.Tx, offer vam.MessageID, token activmail.Sum, expires time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO pull_token (hash, offer, expires) VALUES (?1, ?2, ?3)`, token[:], offer, micros(expires))
+// keepTokens bounds the tokens of an offer: a peer that asks for more loses its oldest.
+const keepTokens = 32
+
+func (s Deliveries) addToken(ctx context.Context, tx *sql.Tx, offer vam.MessageID, token activmail.Sum, expires time.Time) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO pull_token (hash, offer, expires) VALUES (?1, ?2, ?3)
+		ON CONFLICT (hash) DO UPDATE SET expires = excluded.expires WHERE offer = excluded.offer`, token[:], offer, micros(expires)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM pull_token WHERE offer = ?1 AND (expires <= ?2
+		OR hash IN (SELECT hash FROM pull_token WHERE offer = ?1 AND hash <> ?3 ORDER BY expires DESC LIMIT -1 OFFSET ?4))`,
+		offer, micros(s.db.now()), token[:], keepTokens-1)
 	return err
 }
 
 // AddToken implements delivery.Store.
 func (s Deliveries) AddToken(ctx context.Context, offer vam.MessageID, token activmail.Sum, expires time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error { return addToken(ctx, tx, offer, token, expires) })
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		var one int
+		if err := tx.QueryRowContext(ctx, `SELECT 1 FROM offer_out WHERE id = ?1`, offer).Scan(&one); err != nil {
+			return notFound(err, "offer")
+		}
+		return s.addToken(ctx, tx, offer, token, expires)
+	})
 }
 
 // TokenMessage implements delivery.Store.
@@ -122,7 +137,7 @@ func (s Deliveries) Settle(ctx context.Context, k message.Key, updates []deliver
 		if err != nil || b == nil {
 			return err
 		}
-		return insertBounce(ctx, tx, id, k, *b)
+		return s.insertBounce(ctx, tx, id, k, *b)
 	})
 	return took, err
 }
@@ -137,12 +152,12 @@ func settle(ctx context.Context, tx *sql.Tx, id int64, u delivery.Update) (bool,
 	if err != nil {
 		return false, err
 	}
+	if !delivery.Advances(old, u.State) {
+		return false, nil
+	}
 	attempts := 0
 	if u.Attempt {
 		attempts = 1
-	}
-	if !delivery.Advances(old, u.State) {
-		return false, nil
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE recipient SET state = ?3, code = ?4, text = ?5, next_at = ?6, changed = ?7, attempts = attempts + ?8
 		WHERE message = ?1 AND key = ?2`, id, u.Address.Key(), u.State, u.Code, clip(u.Text), micros(u.NextAt), micros(u.At), attempts)
@@ -150,14 +165,14 @@ func settle(ctx context.Context, tx *sql.Tx, id int64, u delivery.Update) (bool,
 }
 
 // insertBounce puts a report into the mailbox of the message's author.
-func insertBounce(ctx context.Context, tx *sql.Tx, id int64, k message.Key, b delivery.Bounce) error {
+func (s Deliveries) insertBounce(ctx context.Context, tx *sql.Tx, id int64, k message.Key, b delivery.Bounce) error {
 	var owner sql.NullInt64
 	var author string
 	if err := tx.QueryRowContext(ctx, `SELECT account, author FROM message WHERE id = ?1`, id).Scan(&owner, &author); err != nil || !owner.Valid {
 		return err
 	}
 	bk := message.Key{Origin: k.Origin, ID: b.ID}
-	if _, err := insertMessage(ctx, tx, message.Message{
+	if _, err := s.db.insertMessage(ctx, tx, message.Message{
 		Key: bk, State: vam.Sealed, Kind: vam.File, Author: b.From, Subject: b.Subject, Text: b.Text, Created: b.At, SentAt: b.At, PublicKey: []byte{},
 	}, nil, b.Mail); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -47,27 +48,25 @@ func scanMessage(row scanner, m *message.Message) error {
 }
 
 // CreateMessage implements message.Store.
-func (s Messages) CreateMessage(ctx context.Context, m message.Message, priv ed25519.PrivateKey) (message.Message, bool, error) {
-	created := false
-	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		created, err = insertMessage(ctx, tx, m, priv, nil)
-		if err != nil || created {
+func (s Messages) CreateMessage(ctx context.Context, m message.Message, priv ed25519.PrivateKey) (out message.Message, created bool, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		if created, err = s.db.insertMessage(ctx, tx, m, priv, nil); err != nil {
 			return err
 		}
-		m, err = readMessage(ctx, tx, m.Key)
+		out, err = readMessage(ctx, tx, m.Key)
 		return err
 	})
-	return m, created, err
+	return out, created, err
 }
 
 // insertMessage reports whether the message is new.
-func insertMessage(ctx context.Context, tx *sql.Tx, m message.Message, priv ed25519.PrivateKey, mail []byte) (bool, error) {
+func (db *DB) insertMessage(ctx context.Context, tx *sql.Tx, m message.Message, priv ed25519.PrivateKey, mail []byte) (bool, error) {
 	res, err := tx.ExecContext(ctx, `INSERT INTO message (origin, mid, state, kind, author, subject, text, public_key, private_key, announced,
 			lines, root, checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete, mail, changed)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, x'', x'', 0, ?11, 0, x'', x'', 0, ?12, ?13, ?14, 0, ?15, ?12)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, x'', x'', 0, ?11, 0, x'', x'', 0, ?12, ?13, ?14, 0, ?15, ?16)
 		ON CONFLICT (origin, mid) DO NOTHING`,
 		m.Origin, m.ID, m.State, m.Kind, m.Author.String(), m.Subject, m.Text, []byte(m.PublicKey), nilIfEmpty(priv), m.Announced,
-		m.Head.Duration.Microseconds(), micros(m.Created), micros(m.SentAt), micros(m.Expires), nilIfEmpty(mail))
+		m.Head.Duration.Microseconds(), micros(m.Created), micros(m.SentAt), micros(m.Expires), nilIfEmpty(mail), micros(db.now()))
 	if err != nil {
 		return false, err
 	}
@@ -102,6 +101,17 @@ func (s Messages) Message(ctx context.Context, k message.Key) (m message.Message
 	return m, err
 }
 
+// Keys lists up to limit messages behind a row number, 0 for the first page, and returns
+// the number for the next page. Messages that come meanwhile are listed last.
+func (s Messages) Keys(ctx context.Context, after int64, limit int) (keys []message.Key, next int64, err error) {
+	scan := func(row scanner, k *message.Key) error { return row.Scan(&next, &k.Origin, &k.ID) }
+	err = s.db.Read(ctx, func(q Querier) error {
+		keys, err = collect(ctx, q, scan, `SELECT id, origin, mid FROM message WHERE id > ?1 ORDER BY id LIMIT ?2`, after, limit)
+		return err
+	})
+	return keys, next, err
+}
+
 // PrivateKey implements message.Store.
 func (s Messages) PrivateKey(ctx context.Context, k message.Key) (ed25519.PrivateKey, error) {
 	return s.bytes(ctx, k, "private_key", "message of this server")
@@ -122,7 +132,7 @@ func (s Messages) bytes(ctx context.Context, k message.Key, column, what string)
 
 // AppendLines implements message.Store.
 func (s Messages) AppendLines(ctx context.Context, k message.Key, from int64, lines []message.Line, h message.Head, have message.Ranges) error {
-	now := time.Now()
+	now := s.db.now()
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		old, err := readMessage(ctx, tx, k)
 		if err != nil {
@@ -131,10 +141,8 @@ func (s Messages) AppendLines(ctx context.Context, k message.Key, from int64, li
 		if old.Head.Lines != from {
 			return vam.Wrap(vam.Conflict, &activmail.PositionError{Size: old.Head.Lines}, "the log has %d lines, not %d", old.Head.Lines, from).WithProblem("log-position")
 		}
-		// A message that was sent while it grows stays live; only the log moves it on.
-		if h.State == vam.Draft && old.State == vam.Live {
-			h.State = vam.Live
-		}
+		// The caller's head may be older than a send, an expiry or a purge.
+		h.State = later(old.State, h.State)
 		id, err := messageRow(ctx, tx, k)
 		if err != nil {
 			return err
@@ -153,21 +161,29 @@ func (s Messages) AppendLines(ctx context.Context, k message.Key, from int64, li
 		if err := chargeEntries(ctx, tx, k, old, h); err != nil {
 			return err
 		}
-		if h.State == old.State || old.SentAt.IsZero() {
+		if err := completeOwn(ctx, tx, k, id, old.Head, now); err != nil {
+			return err
+		}
+		if old.SentAt.IsZero() {
 			return nil
 		}
-		return followState(ctx, tx, id, k, h.State, now)
+		return followState(ctx, tx, id, k, old, h.State, now)
 	})
 }
 
-func insertLines(ctx context.Context, tx *sql.Tx, id int64, lines []message.Line) error {
-	stmt, err := tx.PrepareContext(ctx, `INSERT INTO line (message, n, raw, off, len) VALUES (?1, ?2, ?3, ?4, ?5)`)
-	if err != nil {
-		return err
+// later is the state of a message after an append whose head says said. A log never
+// purges.
+func later(stored, said vam.State) vam.State {
+	order := []vam.State{vam.Purged, vam.Draft, vam.Live, vam.Sealed, vam.Expired, vam.Revoked}
+	if stored == vam.Purged && said != vam.Revoked || slices.Index(order, stored) > slices.Index(order, said) {
+		return stored
 	}
-	defer func() { _ = stmt.Close() }()
+	return said
+}
+
+func insertLines(ctx context.Context, tx *sql.Tx, id int64, lines []message.Line) error {
 	for _, l := range lines {
-		if _, err := stmt.ExecContext(ctx, id, l.N, l.Raw, l.Offset, l.Length); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO line (message, n, raw, off, len) VALUES (?1, ?2, ?3, ?4, ?5)`, id, l.N, l.Raw, l.Offset, l.Length); err != nil {
 			return err
 		}
 	}
@@ -186,19 +202,53 @@ func updateHead(ctx context.Context, tx *sql.Tx, id int64, h message.Head, now t
 // chargeEntries shows the size in every mailbox that holds the message. What is
 // announced counts until the log says more, or is sealed.
 func chargeEntries(ctx context.Context, tx *sql.Tx, k message.Key, old message.Message, h message.Head) error {
-	size := int64(max(old.Announced, vam.Bytes(h.MediaBytes)))
-	if !h.SealedAt.IsZero() {
-		size = h.MediaBytes
-	}
-	if size == int64(max(old.Announced, vam.Bytes(old.Head.MediaBytes))) && h.SealedAt.Equal(old.Head.SealedAt) && old.Head.Lines > 0 {
+	size := chargedSize(old.Announced, h)
+	if size == chargedSize(old.Announced, old.Head) && h.SealedAt.Equal(old.Head.SealedAt) && old.Head.Lines > 0 {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE entry SET size = ?3, duration = ?4 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, size, h.Duration.Microseconds())
 	return err
 }
 
-// followState does what a sent message's new state means for others.
-func followState(ctx context.Context, tx *sql.Tx, id int64, k message.Key, st vam.State, now time.Time) error {
+func chargedSize(announced vam.Bytes, h message.Head) vam.Bytes {
+	if !h.SealedAt.IsZero() {
+		return vam.Bytes(h.MediaBytes)
+	}
+	return max(announced, vam.Bytes(h.MediaBytes))
+}
+
+// completeOwn completes a message of this server in the commit that seals it: its
+// bytes are durable before its lines.
+func completeOwn(ctx context.Context, tx *sql.Tx, k message.Key, id int64, old message.Head, now time.Time) error {
+	var own bool
+	if err := tx.QueryRowContext(ctx, `SELECT private_key IS NOT NULL AND sealed_at > 0 FROM message WHERE id = ?1`, id).Scan(&own); err != nil {
+		return err
+	}
+	if !own || !old.SealedAt.IsZero() {
+		return nil
+	}
+	return complete(ctx, tx, k, "", now)
+}
+
+// followState does what a change of a sent message means for others.
+func followState(ctx context.Context, tx *sql.Tx, id int64, k message.Key, old message.Message, st vam.State, now time.Time) error {
+	// Nobody follows a log beyond its seal: whatever comes after it is told (AM-6.30).
+	if st != old.State || !old.Head.SealedAt.IsZero() {
+		if err := pokeAll(ctx, tx, id, k, now); err != nil {
+			return err
+		}
+	}
+	if st != vam.Revoked || old.State == vam.Revoked {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = ?2, text = 'taken back before it was delivered', next_at = 0, changed = ?3
+		WHERE message = ?1 AND state IN ('queued', 'offering', 'waiting')`, id, vam.Withdrawn, micros(now)); err != nil {
+		return err
+	}
+	return withdraw(ctx, tx, k, now)
+}
+
+func pokeAll(ctx context.Context, tx *sql.Tx, id int64, k message.Key, now time.Time) error {
 	domains, err := collect(ctx, tx, scanDomain, `SELECT DISTINCT domain FROM offer_out WHERE message = ?1 AND body IS NOT NULL`, id)
 	if err != nil {
 		return err
@@ -209,16 +259,17 @@ func followState(ctx context.Context, tx *sql.Tx, id int64, k message.Key, st va
 			return err
 		}
 	}
-	if st != vam.Revoked {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = ?2, text = 'taken back before it was delivered', next_at = 0, changed = ?3
-		WHERE message = ?1 AND state IN ('queued', 'offering', 'waiting')`, id, vam.Withdrawn, micros(now)); err != nil {
+	return nil
+}
+
+// withdraw is what a revoke means for the mailboxes of this server, wherever the
+// message came from.
+func withdraw(ctx context.Context, tx *sql.Tx, k message.Key, now time.Time) error {
+	const text = "the sender took this message back"
+	if _, err := setEntries(ctx, tx, k, 0, []mailbox.State{mailbox.Held, mailbox.Arriving, mailbox.Stored}, mailbox.Withdrawn, text, now); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE entry SET state = ?3, reason = 'the sender took this message back', changed = ?4
-		WHERE origin = ?1 AND mid = ?2 AND folder = ?5 AND state IN ('held', 'arriving', 'stored')`, k.Origin, k.ID, mailbox.Withdrawn, micros(now), mailbox.Inbox)
-	return err
+	return moveRcpts(ctx, tx, k, move{from: []vam.RecipientState{vam.Held, vam.Accepted, vam.Stored}, to: vam.Withdrawn, event: activmail.EventWithdrawn, text: text, at: now})
 }
 
 // pokeHorizon is how long a peer that cannot be reached is told of a change.
@@ -252,7 +303,7 @@ func (s Messages) AttachMedia(ctx context.Context, k message.Key, id blob.ID) (b
 			got = m.Media
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO media (id, have, created) VALUES (?1, x'', ?2)`, id[:], micros(time.Now())); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO media (id, have, created) VALUES (?1, x'', ?2)`, id[:], micros(s.db.now())); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, id[:])
@@ -264,7 +315,14 @@ func (s Messages) AttachMedia(ctx context.Context, k message.Key, id blob.ID) (b
 // LinkMedia implements message.Store.
 func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		return changeOne(ctx, tx, "complete media", `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2 AND media IS NULL
+		m, err := readMessage(ctx, tx, k)
+		if err != nil || m.Media == id {
+			return err
+		}
+		if m.Media != (blob.ID{}) {
+			return vam.Errorf(vam.Conflict, "the message %s has media of its own", k.ID)
+		}
+		return changeOne(ctx, tx, "complete media", `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2
 			AND EXISTS (SELECT 1 FROM media WHERE id = ?3 AND complete = 1)`, k.Origin, k.ID, id[:])
 	})
 }
@@ -296,23 +354,24 @@ func saveHave(ctx context.Context, tx *sql.Tx, id blob.ID, have message.Ranges) 
 
 // SetComplete implements message.Store.
 func (s Messages) SetComplete(ctx context.Context, k message.Key, peer vam.Domain) error {
-	now := time.Now()
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		m, err := readMessage(ctx, tx, k)
-		if err != nil {
-			return err
-		}
-		if m.Head.SealedAt.IsZero() {
-			return vam.Errorf(vam.Conflict, "the log of %s is not sealed", k)
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE message SET complete = 1, changed = ?3 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, micros(now)); err != nil {
-			return err
-		}
-		if err := completeMedia(ctx, tx, m, peer); err != nil {
-			return err
-		}
-		return storedForAll(ctx, tx, k, now)
-	})
+	return s.db.Write(ctx, func(tx *sql.Tx) error { return complete(ctx, tx, k, peer, s.db.now()) })
+}
+
+func complete(ctx context.Context, tx *sql.Tx, k message.Key, peer vam.Domain, now time.Time) error {
+	m, err := readMessage(ctx, tx, k)
+	if err != nil {
+		return err
+	}
+	if m.Head.SealedAt.IsZero() {
+		return vam.Errorf(vam.Conflict, "the log of %s is not sealed", k)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE message SET complete = 1, changed = ?3 WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, micros(now)); err != nil {
+		return err
+	}
+	if err := completeMedia(ctx, tx, m, peer); err != nil {
+		return err
+	}
+	return storedForAll(ctx, tx, k, now)
 }
 
 func completeMedia(ctx context.Context, tx *sql.Tx, m message.Message, peer vam.Domain) error {
@@ -355,4 +414,15 @@ func (s Messages) KeepEvidence(ctx context.Context, k message.Key, have, got []b
 		}
 		return nil
 	})
+}
+
+// Evidence lists what KeepEvidence stored of a message: pairs of checkpoints, the
+// oldest first.
+func (s Messages) Evidence(ctx context.Context, k message.Key) (out [][2][]byte, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		out, err = collect(ctx, q, func(row scanner, p *[2][]byte) error { return row.Scan(&p[0], &p[1]) },
+			`SELECT have, got FROM evidence WHERE origin = ?1 AND mid = ?2 ORDER BY id`, k.Origin, k.ID)
+		return err
+	})
+	return out, err
 }

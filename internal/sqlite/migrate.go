@@ -22,7 +22,8 @@ const applicationID = 0x56414d31
 // migrate brings the schema of the file up to the newest of fsys. Each step is one
 // transaction with its version, so a crash leaves a step done or not begun. Foreign
 // keys are checked at the end instead of meanwhile: a step may rebuild a table.
-func migrate(ctx context.Context, path string, fsys fs.FS) error {
+func migrate(ctx context.Context, path string, o Options) error {
+	fsys := o.Migrations
 	if fsys == nil {
 		sub, err := fs.Sub(ownMigrations, "migrations")
 		if err != nil {
@@ -30,9 +31,9 @@ func migrate(ctx context.Context, path string, fsys fs.FS) error {
 		}
 		fsys = sub
 	}
-	params := writerPragmas()
+	params := writerPragmas(o)
 	params.Set("_foreign_keys", "off")
-	db, err := connect(path, params, true)
+	db, err := connect(path, params, true, nil)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -35,11 +37,15 @@ func (s Queue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 
 func enqueue(ctx context.Context, tx *sql.Tx, jobs ...queue.Job) error {
 	for _, j := range jobs {
+		if len(j.Payload) > queue.MaxPayload {
+			return vam.Errorf(vam.TooLarge, "the payload of a job has %d octets; %d fit", len(j.Payload), queue.MaxPayload)
+		}
+		// The time of a job that is leased is spent: what counts is when it is wanted again.
 		_, err := tx.ExecContext(ctx, `INSERT INTO job (kind, key, domain, attempts, next_at, deadline, created, reason, payload, owner, until, again)
 			VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, '', ?7, '', 0, 0)
 			ON CONFLICT (kind, key) DO UPDATE SET
-				next_at = min(next_at, excluded.next_at),
-				again   = CASE WHEN owner = '' THEN 0 ELSE 1 END`,
+				next_at = CASE WHEN owner <> '' AND again = 0 THEN excluded.next_at ELSE min(next_at, excluded.next_at) END,
+				again   = owner <> ''`,
 			j.Kind, j.Key, j.Domain, micros(j.NextAt), micros(j.Deadline), micros(j.Created), nilIfEmpty(j.Payload))
 		if err != nil {
 			return err
@@ -48,53 +54,112 @@ func enqueue(ctx context.Context, tx *sql.Tx, jobs ...queue.Job) error {
 	return nil
 }
 
+// head is the first job of a kind and domain.
+type head struct {
+	kind   queue.Kind
+	domain vam.Domain
+}
+
+// due is a job that may be leased.
+type due struct {
+	id, ready int64
+	domain    vam.Domain
+}
+
+// openHeads selects the heads that are due: ?1 is now, ?2 the busy domains.
+const openHeads = ` ready <= ?1 AND domain NOT IN (SELECT value FROM json_each(?2))
+	AND NOT EXISTS (SELECT 1 FROM destination d WHERE d.domain = job_head.domain AND d.next_at > ?1)`
+
 // Lease implements queue.Store.
-func (s Queue) Lease(ctx context.Context, owner string, kinds []queue.Kind, now, until time.Time, limit int, busy []vam.Domain) (out []queue.Job, err error) {
-	k, b, err := jsonLists(kinds, busy)
+func (s Queue) Lease(ctx context.Context, w queue.Want) (out []queue.Job, err error) {
+	busy := []vam.Domain{}
+	for d := range w.Running {
+		if w.Room(d) == 0 {
+			busy = append(busy, d)
+		}
+	}
+	full, err := jsonList(busy)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := jsonList(w.Kinds)
 	if err != nil {
 		return nil, err
 	}
 	// Most looks find nothing: they do not take the writer's place.
-	var any bool
-	const due = `kind IN (SELECT value FROM json_each(?1)) AND next_at <= ?2 AND until <= ?2
-		AND domain NOT IN (SELECT value FROM json_each(?3))
-		AND NOT EXISTS (SELECT 1 FROM destination d WHERE d.domain = job.domain AND d.next_at > ?2)`
-	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM job WHERE `+due+`)`, k, micros(now), b).Scan(&any)
-	})
-	if err != nil || !any {
+	any, err := s.db.exists(ctx, `SELECT 1 FROM job_head WHERE kind IN (SELECT value FROM json_each(?3)) AND`+openHeads, micros(w.Now), full, kinds)
+	if err != nil || !any || w.Limit <= 0 {
 		return nil, err
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		out, err = collect(ctx, tx, scanJob, `UPDATE job SET owner = ?4, until = ?5, again = 0
-			WHERE id IN (SELECT id FROM job WHERE `+due+` ORDER BY next_at LIMIT ?6)
-			RETURNING `+jobColumns, k, micros(now), b, owner, micros(until), limit)
+		ids, err := pick(ctx, tx, w, full)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		out, err = take(ctx, tx, w, ids)
 		return err
 	})
 	return out, err
 }
 
-func jsonLists(kinds []queue.Kind, busy []vam.Domain) (string, string, error) {
-	if busy == nil {
-		busy = []vam.Domain{}
+// pick chooses the jobs to lease. The oldest Limit jobs are among the first jobs of
+// the Limit oldest heads.
+func pick(ctx context.Context, tx *sql.Tx, w queue.Want, busy string) ([]int64, error) {
+	var all []due
+	for _, kind := range w.Kinds {
+		heads, err := collect(ctx, tx, func(row scanner, h *head) error { return row.Scan(&h.kind, &h.domain) },
+			`SELECT kind, domain FROM job_head WHERE kind = ?3 AND`+openHeads+` ORDER BY ready LIMIT ?4`, micros(w.Now), busy, kind, w.Limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range heads {
+			jobs, err := collect(ctx, tx, func(row scanner, d *due) error { return row.Scan(&d.id, &d.ready, &d.domain) },
+				`SELECT id, ready, domain FROM job WHERE kind = ?1 AND domain = ?2 AND ready <= ?3 ORDER BY ready LIMIT ?4`,
+				h.kind, h.domain, micros(w.Now), w.Room(h.domain))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, jobs...)
+		}
 	}
-	k, err := json.Marshal(kinds)
+	slices.SortFunc(all, func(a, b due) int { return cmp.Or(cmp.Compare(a.ready, b.ready), cmp.Compare(a.id, b.id)) })
+	var ids []int64
+	taken := map[vam.Domain]int{}
+	for _, d := range all {
+		if len(ids) == w.Limit {
+			break
+		}
+		if taken[d.domain] < w.Room(d.domain) {
+			taken[d.domain]++
+			ids = append(ids, d.id)
+		}
+	}
+	return ids, nil
+}
+
+// take leases the jobs and returns them in the order of ids.
+func take(ctx context.Context, tx *sql.Tx, w queue.Want, ids []int64) ([]queue.Job, error) {
+	list, err := jsonList(ids)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	b, err := json.Marshal(busy)
-	return string(k), string(b), err
+	// A lease that the same process gets once more (its clock was set forward) still
+	// owes the run that was asked for meanwhile.
+	jobs, err := collect(ctx, tx, scanJob, `UPDATE job SET again = CASE owner WHEN ?1 THEN again ELSE 0 END, owner = ?1, until = ?2
+		WHERE id IN (SELECT value FROM json_each(?3)) RETURNING `+jobColumns, w.Owner, micros(w.Until), list)
+	slices.SortFunc(jobs, func(a, b queue.Job) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
+	return jobs, err
 }
 
 // Renew implements queue.Store.
 func (s Queue) Renew(ctx context.Context, owner string, until time.Time, ids []int64) (kept []int64, err error) {
-	list, err := json.Marshal(ids)
+	list, err := jsonList(ids)
 	if err != nil {
 		return nil, err
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		kept, err = collect(ctx, tx, func(row scanner, id *int64) error { return row.Scan(id) },
-			`UPDATE job SET until = ?2 WHERE owner = ?1 AND id IN (SELECT value FROM json_each(?3)) RETURNING id`, owner, micros(until), string(list))
+			`UPDATE job SET until = ?2 WHERE owner = ?1 AND id IN (SELECT value FROM json_each(?3)) RETURNING id`, owner, micros(until), list)
 		return err
 	})
 	return kept, err
@@ -108,7 +173,7 @@ func (s Queue) Finish(ctx context.Context, owner string, id int64) error {
 			return err
 		}
 		if again {
-			_, err = tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, again = 0, attempts = 0 WHERE id = ?1`, id)
+			_, err = tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, again = 0, attempts = 0, reason = '' WHERE id = ?1`, id)
 		} else {
 			_, err = tx.ExecContext(ctx, `DELETE FROM job WHERE id = ?1`, id)
 		}
@@ -129,26 +194,13 @@ func leased(ctx context.Context, tx *sql.Tx, owner string, id int64) (again bool
 // Retry implements queue.Store.
 func (s Queue) Retry(ctx context.Context, owner string, id int64, next time.Time, reason string) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		again, err := leased(ctx, tx, owner, id)
-		if err != nil {
+		if _, err := leased(ctx, tx, owner, id); err != nil {
 			return err
 		}
-		if again {
-			next = time.UnixMicro(1) // somebody brought it forward during the attempt
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, again = 0, attempts = attempts + 1, next_at = ?2, reason = ?3 WHERE id = ?1`,
-			id, micros(next), clip(reason))
+		_, err := tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, again = 0, attempts = attempts + 1, reason = ?3,
+			next_at = CASE again WHEN 0 THEN ?2 ELSE min(next_at, ?2) END WHERE id = ?1`, id, micros(next), clip(reason))
 		return err
 	})
-}
-
-// clip bounds a reason, which may be a stranger's words.
-func clip(s string) string {
-	const limit = 500
-	if len(s) > limit {
-		return s[:limit]
-	}
-	return s
 }
 
 // Release implements queue.Store.
@@ -159,24 +211,31 @@ func (s Queue) Release(ctx context.Context, owner string) error {
 	})
 }
 
-// NextDue implements queue.Store.
-func (s Queue) NextDue(ctx context.Context, kinds []queue.Kind) (time.Time, error) {
-	k, _, err := jsonLists(kinds, nil)
+// NextDue implements queue.Store. A domain that waits may make it early: it is not
+// looked up which jobs wait for it.
+func (s Queue) NextDue(ctx context.Context, kinds []queue.Kind, now time.Time) (time.Time, error) {
+	list, err := jsonList(kinds)
 	if err != nil {
 		return time.Time{}, err
 	}
-	var due sql.NullInt64
+	var next sql.NullInt64
 	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT min(max(job.next_at, ifnull(d.next_at, 0))) FROM job LEFT JOIN destination d ON d.domain = job.domain
-			WHERE kind IN (SELECT value FROM json_each(?1)) AND owner = ''`, k).Scan(&due)
+		return q.QueryRowContext(ctx, `SELECT min(at) FROM (
+				SELECT (SELECT min(ready) FROM job_head WHERE kind = value AND ready > ?2) AS at FROM json_each(?1)
+				UNION ALL SELECT min(next_at) FROM destination WHERE next_at > ?2
+					AND EXISTS (SELECT 1 FROM job_head WHERE kind IN (SELECT value FROM json_each(?1))))`, list, micros(now)).Scan(&next)
 	})
-	return fromMicros(due.Int64), err
+	return fromMicros(next.Int64), err
 }
 
 // Jobs implements queue.Store.
 func (s Queue) Jobs(ctx context.Context, domain vam.Domain, limit int) (out []queue.Job, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		out, err = collect(ctx, q, scanJob, `SELECT `+jobColumns+` FROM job WHERE ?1 = '' OR domain = ?1 ORDER BY next_at, id LIMIT ?2`, domain, limit)
+		if domain == "" {
+			out, err = collect(ctx, q, scanJob, `SELECT `+jobColumns+` FROM job ORDER BY next_at, id LIMIT ?1`, limit)
+		} else {
+			out, err = collect(ctx, q, scanJob, `SELECT `+jobColumns+` FROM job WHERE domain = ?1 ORDER BY next_at, id LIMIT ?2`, domain, limit)
+		}
 		return err
 	})
 	return out, err
@@ -186,55 +245,16 @@ func (s Queue) Jobs(ctx context.Context, domain vam.Domain, limit int) (out []qu
 func (s Queue) Depth(ctx context.Context, kind queue.Kind) (jobs int64, oldest time.Time, err error) {
 	var created int64
 	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT count(*), coalesce(min(created), 0) FROM job WHERE kind = ?1`, kind).Scan(&jobs, &created)
+		return q.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(jobs), 0) FROM job_head WHERE kind = ?1),
+			(SELECT coalesce(min(created), 0) FROM job WHERE kind = ?1)`, kind).Scan(&jobs, &created)
 	})
 	return jobs, fromMicros(created), err
 }
 
-// Destination implements queue.Store.
-func (s Queue) Destination(ctx context.Context, d vam.Domain) (out queue.Destination, err error) {
-	out.Domain = d
-	var next int64
-	err = s.db.Read(ctx, func(q Querier) error {
-		err := q.QueryRowContext(ctx, `SELECT failures, next_at, reason FROM destination WHERE domain = ?1`, d).Scan(&out.Failures, &next, &out.Reason)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
-	})
-	out.NextAt = fromMicros(next)
-	return out, err
-}
-
-// Fail implements queue.Store.
-func (s Queue) Fail(ctx context.Context, d vam.Domain, next time.Time, reason string) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO destination (domain, failures, next_at, reason) VALUES (?1, 1, ?2, ?3)
-			ON CONFLICT (domain) DO UPDATE SET failures = failures + 1, next_at = excluded.next_at, reason = excluded.reason`, d, micros(next), clip(reason))
-		return err
-	})
-}
-
-// Reached implements queue.Store.
-func (s Queue) Reached(ctx context.Context, d vam.Domain, now time.Time) error {
-	dest, err := s.Destination(ctx, d)
-	if err != nil || dest.Failures == 0 {
-		return err // the ordinary case costs no commit
+func jsonList[T any](list []T) (string, error) {
+	if list == nil {
+		list = []T{}
 	}
-	return s.wake(ctx, d, now)
-}
-
-// Wake implements queue.Store.
-func (s Queue) Wake(ctx context.Context, d vam.Domain, now time.Time) error {
-	return s.wake(ctx, d, now)
-}
-
-func (s Queue) wake(ctx context.Context, d vam.Domain, now time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM destination WHERE domain = ?1`, d); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `UPDATE job SET next_at = ?2 WHERE domain = ?1 AND next_at > ?2 AND attempts > 0`, d, micros(now))
-		return err
-	})
+	b, err := json.Marshal(list)
+	return string(b), err
 }

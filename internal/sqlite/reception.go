@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -76,7 +75,7 @@ func (s Receptions) Offered(ctx context.Context, k message.Key, id vam.MessageID
 // Take implements reception.Store.
 func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.Offered, err error) {
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, err := insertMessage(ctx, tx, t.Message, nil, t.Mail); err != nil {
+		if _, err := s.db.insertMessage(ctx, tx, t.Message, nil, t.Mail); err != nil {
 			return err
 		}
 		k := t.Offered.Key
@@ -94,6 +93,9 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 			if err := insertEntry(ctx, tx, e); err != nil {
 				return err
 			}
+		}
+		if err := wanted(ctx, tx, row, t); err != nil {
+			return err
 		}
 		m, err := readMessage(ctx, tx, k)
 		if err != nil {
@@ -113,8 +115,21 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 	return o, err
 }
 
+// wanted brings a message back whose media went because nobody held it: another
+// offer of it has come, for somebody who does. A message that nobody holds is for
+// the next sweep.
+func wanted(ctx context.Context, tx *sql.Tx, row int64, t reception.Taking) error {
+	if len(t.Entries) == 0 {
+		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO idle VALUES (?1)`, row)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE message SET state = CASE sealed_at WHEN 0 THEN 'live' ELSE 'sealed' END, mail = ifnull(mail, ?2), changed = ?3
+		WHERE id = ?1 AND state = 'purged'`, row, nilIfEmpty(t.Mail), micros(t.Offered.At))
+	return err
+}
+
 func insertOffered(ctx context.Context, tx *sql.Tx, row int64, o reception.Offered) error {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO offer_in (message, id, digest, token, expires, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
+	if _, err := tx.ExecContext(ctx, `INSERT INTO offer_in (message, id, digest, token, expires, at, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)`,
 		row, o.ID, o.Digest[:], string(o.Token), micros(o.Expires), micros(o.At)); err != nil {
 		return err
 	}
@@ -155,7 +170,11 @@ func moveRcpts(ctx context.Context, tx *sql.Tx, k message.Key, mv move) error {
 		WHERE message = (SELECT id FROM message WHERE origin = ?1 AND mid = ?2) AND (?6 = 0 OR account = ?6)
 			AND state IN (SELECT value FROM json_each(?7)) RETURNING address`,
 		k.Origin, k.ID, mv.to, mv.code, mv.text, mv.account, from)
-	if err != nil || mv.event == "" {
+	if err != nil || len(moved) == 0 {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE offer_in SET changed = ?3 WHERE message = (SELECT id FROM message WHERE origin = ?1 AND mid = ?2)`,
+		k.Origin, k.ID, micros(mv.at)); err != nil || mv.event == "" {
 		return err
 	}
 	for _, a := range moved {
@@ -232,7 +251,12 @@ func (s Receptions) Decide(ctx context.Context, acct int64, k message.Key, to va
 			return err
 		}
 		if n == 0 {
-			return vam.Errorf(vam.Conflict, "the message is not held any more")
+			var state mailbox.State
+			err := tx.QueryRowContext(ctx, `SELECT state FROM entry WHERE account = ?1 AND folder = 'inbox' AND origin = ?2 AND mid = ?3`, acct, k.Origin, k.ID).Scan(&state)
+			if err != nil {
+				return notFound(err, "message in this inbox")
+			}
+			return vam.Errorf(vam.Conflict, "the message is %s, not held; there is nothing to decide", state)
 		}
 		if err := moveRcpts(ctx, tx, k, move{account: acct, from: []vam.RecipientState{vam.Held}, to: to, at: at}); err != nil {
 			return err
@@ -276,11 +300,8 @@ func (s Receptions) Conclude(ctx context.Context, k message.Key, to vam.Recipien
 }
 
 // Wanted implements reception.Store.
-func (s Receptions) Wanted(ctx context.Context, k message.Key) (wanted bool, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM entry WHERE origin = ?1 AND mid = ?2 AND folder = 'inbox' AND state = 'arriving')`, k.Origin, k.ID).Scan(&wanted)
-	})
-	return wanted, err
+func (s Receptions) Wanted(ctx context.Context, k message.Key) (bool, error) {
+	return s.db.exists(ctx, `SELECT 1 FROM entry WHERE origin = ?1 AND mid = ?2 AND folder = 'inbox' AND state = 'arriving'`, k.Origin, k.ID)
 }
 
 // Enqueue implements reception.Store.
@@ -299,10 +320,15 @@ func (s Receptions) HeldSince(ctx context.Context, before time.Time, limit int) 
 
 // Forget implements reception.Store.
 func (s Receptions) Forget(ctx context.Context, before time.Time, limit int) (int, error) {
+	const old = `SELECT message, id FROM offer_in o WHERE changed < ?1 AND NOT EXISTS (
+		SELECT 1 FROM message m, offer_rcpt r, entry e WHERE m.id = o.message AND r.message = o.message AND r.offer = o.id
+			AND e.account = r.account AND e.folder = 'inbox' AND e.origin = m.origin AND e.mid = m.mid AND e.state IN ('held', 'arriving'))`
+	if any, err := s.db.exists(ctx, old, micros(before)); err != nil || !any {
+		return 0, err
+	}
 	var n int64
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM offer_in WHERE (message, id) IN (SELECT message, id FROM offer_in o WHERE at < ?1
-			AND NOT EXISTS (SELECT 1 FROM offer_rcpt r WHERE r.message = o.message AND r.offer = o.id AND r.state IN ('held', 'accepted')) LIMIT ?2)`, micros(before), limit)
+		res, err := tx.ExecContext(ctx, `DELETE FROM offer_in WHERE (message, id) IN (`+old+` LIMIT ?2)`, micros(before), limit)
 		if err != nil {
 			return err
 		}
@@ -310,9 +336,4 @@ func (s Receptions) Forget(ctx context.Context, before time.Time, limit int) (in
 		return err
 	})
 	return int(n), err
-}
-
-func jsonList[T any](list []T) (string, error) {
-	b, err := json.Marshal(list)
-	return string(b), err
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/videoactivmail/vam/internal/retention"
 )
 
-// Retention is retention.Store.
+// Retention is retention.Store. Nothing here reads more than what is to go: the
+// schema keeps lists of what may have become idle, and partial indexes by time.
 type Retention struct{ db *DB }
 
 var _ retention.Store = Retention{}
@@ -18,22 +19,14 @@ var _ retention.Store = Retention{}
 // Retention returns the store of what goes away.
 func (db *DB) Retention() Retention { return Retention{db} }
 
-// found reports whether a look finds anything, so that an idle sweep commits nothing.
-func (s Retention) found(ctx context.Context, query string, args ...any) (any bool, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
-		return q.QueryRowContext(ctx, `SELECT EXISTS (`+query+`)`, args...).Scan(&any)
-	})
-	return any, err
-}
-
 // Expire implements retention.Store.
 func (s Retention) Expire(ctx context.Context, now time.Time, limit int) (out []message.Key, err error) {
-	const due = `SELECT id FROM message WHERE expires > 0 AND expires <= ?1 AND state IN ('live', 'sealed')`
-	if any, err := s.found(ctx, due, micros(now)); err != nil || !any {
+	const due = `SELECT id FROM message WHERE expires > 0 AND expires <= ?1 AND sent_at > 0 AND state IN ('live', 'sealed')`
+	if any, err := s.db.exists(ctx, due, micros(now)); err != nil || !any {
 		return nil, err
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		out, err = collect(ctx, tx, scanKey, `UPDATE message SET state = 'expired', changed = ?1 WHERE id IN (`+due+` LIMIT ?2) RETURNING origin, mid`, micros(now), limit)
+		out, err = collect(ctx, tx, scanKey, `UPDATE message SET state = 'expired', changed = ?1 WHERE id IN (`+due+` ORDER BY expires LIMIT ?2) RETURNING origin, mid`, micros(now), limit)
 		if err != nil {
 			return err
 		}
@@ -50,25 +43,60 @@ func (s Retention) Expire(ctx context.Context, now time.Time, limit int) (out []
 
 // Detach implements retention.Store.
 func (s Retention) Detach(ctx context.Context, limit int) (out []message.Key, err error) {
-	const idle = `SELECT m.id FROM message m WHERE m.media IS NOT NULL AND m.state <> 'draft' AND (
-			m.state IN ('revoked', 'expired')
-			OR NOT EXISTS (SELECT 1 FROM entry e WHERE e.origin = m.origin AND e.mid = m.mid AND e.state IN ('draft', 'held', 'arriving', 'stored'))
-				AND NOT EXISTS (SELECT 1 FROM recipient r WHERE r.message = m.id AND r.state IN ('queued', 'offering', 'waiting', 'held', 'accepted')))`
-	if any, err := s.found(ctx, idle); err != nil || !any {
-		return nil, err
+	for len(out) < limit {
+		any, err := s.db.exists(ctx, `SELECT 1 FROM idle`)
+		if err != nil || !any {
+			return out, err
+		}
+		err = s.db.Write(ctx, func(tx *sql.Tx) error {
+			ids, err := rowIDs(ctx, tx, `SELECT message FROM idle LIMIT ?1`, limit-len(out))
+			if err != nil {
+				return err
+			}
+			keys, err := detach(ctx, tx, ids, s.db.now())
+			out = append(out, keys...)
+			return err
+		})
+		if err != nil {
+			return out, err
+		}
 	}
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		out, err = collect(ctx, tx, scanKey, `UPDATE message SET media = NULL, complete = 0, state = CASE state WHEN 'revoked' THEN state WHEN 'expired' THEN state ELSE 'purged' END, changed = ?1
-			WHERE id IN (`+idle+` LIMIT ?2) RETURNING origin, mid`, micros(time.Now()), limit)
-		return err
-	})
-	return out, err
+	return out, nil
 }
 
-// Condemn implements retention.Store.
+// detach takes the media of those messages that need it no more, and the letter of
+// those that nobody sees any more, and strikes all of them off the list.
+func detach(ctx context.Context, tx *sql.Tx, ids string, now time.Time) ([]message.Key, error) {
+	const unheld = `NOT EXISTS (SELECT 1 FROM entry e WHERE e.origin = message.origin AND e.mid = message.mid AND e.state IN ('draft', 'held', 'arriving', 'stored'))
+		AND NOT EXISTS (SELECT 1 FROM recipient r WHERE r.message = message.id AND r.state IN ('queued', 'offering', 'waiting', 'held', 'accepted'))`
+	if _, err := tx.ExecContext(ctx, `DELETE FROM idle WHERE message IN (SELECT value FROM json_each(?1))`, ids); err != nil {
+		return nil, err
+	}
+	keys, err := collect(ctx, tx, scanKey, `UPDATE message SET media = NULL, complete = 0, changed = ?2,
+			state = CASE WHEN state IN ('revoked', 'expired') THEN state ELSE 'purged' END
+		WHERE id IN (SELECT value FROM json_each(?1)) AND (state IN ('revoked', 'expired') AND media IS NOT NULL
+			OR state IN ('live', 'sealed') AND `+unheld+`) RETURNING origin, mid`, ids, micros(now))
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE message SET mail = NULL WHERE id IN (SELECT value FROM json_each(?1)) AND mail IS NOT NULL AND state = 'purged'
+		AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.origin = message.origin AND e.mid = message.mid)`, ids)
+	return keys, err
+}
+
+// rowIDs reads row ids as a JSON list.
+func rowIDs(ctx context.Context, q Querier, query string, args ...any) (string, error) {
+	ids, err := collect(ctx, q, func(row scanner, id *int64) error { return row.Scan(id) }, query, args...)
+	if err != nil {
+		return "", err
+	}
+	return jsonList(ids)
+}
+
+// Condemn implements retention.Store. What it returned before stays on the list
+// until DropMedia.
 func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (out []blob.ID, err error) {
-	const unnamed = `SELECT id FROM media WHERE created < ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE message.media = media.id)`
-	if any, err := s.found(ctx, unnamed, micros(before)); err != nil || !any {
+	if any, err := s.db.exists(ctx, `SELECT 1 FROM loose`); err != nil || !any {
 		return nil, err
 	}
 	scan := func(row scanner, id *blob.ID) error {
@@ -78,7 +106,11 @@ func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (ou
 		return err
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		out, err = collect(ctx, tx, scan, `UPDATE media SET complete = 0 WHERE id IN (`+unnamed+` LIMIT ?2) RETURNING id`, micros(before), limit)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM loose WHERE EXISTS (SELECT 1 FROM message WHERE message.media = loose.media)`); err != nil {
+			return err
+		}
+		out, err = collect(ctx, tx, scan, `UPDATE media SET complete = 0
+			WHERE id IN (SELECT l.media FROM loose l JOIN media m ON m.id = l.media WHERE m.created < ?1 LIMIT ?2) RETURNING id`, micros(before), limit)
 		return err
 	})
 	return out, err
@@ -87,32 +119,47 @@ func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (ou
 // DropMedia implements retention.Store.
 func (s Retention) DropMedia(ctx context.Context, id blob.ID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM media WHERE id = ?1 AND complete = 0`, id[:])
+		_, err := tx.ExecContext(ctx, `DELETE FROM media WHERE id = ?1 AND complete = 0 AND id IN (SELECT media FROM loose)`, id[:])
 		return err
 	})
 }
 
 // HasMedia implements retention.Store.
 func (s Retention) HasMedia(ctx context.Context, id blob.ID) (bool, error) {
-	return s.found(ctx, `SELECT 1 FROM media WHERE id = ?1`, id[:])
+	return s.db.exists(ctx, `SELECT 1 FROM media WHERE id = ?1`, id[:])
 }
 
-// DropMessages implements retention.Store.
-func (s Retention) DropMessages(ctx context.Context, before time.Time, limit int) (int, error) {
-	const spent = `SELECT m.id FROM message m WHERE m.changed < ?1 AND m.media IS NULL AND m.state IN ('purged', 'revoked', 'expired')
-		AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.origin = m.origin AND e.mid = m.mid)
-		AND NOT EXISTS (SELECT 1 FROM offer_in o WHERE o.message = m.id)`
-	if any, err := s.found(ctx, spent, micros(before)); err != nil || !any {
-		return 0, err
-	}
-	var n int64
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM message WHERE id IN (`+spent+` LIMIT ?2)`, micros(before), limit)
-		if err != nil {
-			return err
+// DropMessages implements retention.Store. A row that is still needed is looked at
+// again after as long as it took to come up.
+func (s Retention) DropMessages(ctx context.Context, before time.Time, limit int) (dropped int, err error) {
+	const spent = `SELECT id FROM message WHERE changed < ?1 AND media IS NULL AND state IN ('purged', 'revoked', 'expired')`
+	for dropped < limit {
+		any, err := s.db.exists(ctx, spent, micros(before))
+		if err != nil || !any {
+			return dropped, err
 		}
-		n, err = res.RowsAffected()
-		return err
-	})
-	return int(n), err
+		err = s.db.Write(ctx, func(tx *sql.Tx) error {
+			ids, err := rowIDs(ctx, tx, spent+` ORDER BY changed LIMIT ?2`, micros(before), limit-dropped)
+			if err != nil {
+				return err
+			}
+			res, err := tx.ExecContext(ctx, `DELETE FROM message WHERE id IN (SELECT value FROM json_each(?1))
+				AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.origin = message.origin AND e.mid = message.mid)
+				AND NOT EXISTS (SELECT 1 FROM offer_in o WHERE o.message = message.id)`, ids)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			dropped += int(n)
+			_, err = tx.ExecContext(ctx, `UPDATE message SET changed = ?2 WHERE id IN (SELECT value FROM json_each(?1))`, ids, micros(s.db.now()))
+			return err
+		})
+		if err != nil {
+			return dropped, err
+		}
+	}
+	return dropped, nil
 }

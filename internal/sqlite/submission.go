@@ -24,7 +24,7 @@ func (db *DB) Submissions() Submissions { return Submissions{db} }
 
 // SaveDraft implements submission.Store.
 func (s Submissions) SaveDraft(ctx context.Context, owner int64, k message.Key, d submission.Draft) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error { return saveDraft(ctx, tx, owner, k, d, time.Now()) })
+	return s.db.Write(ctx, func(tx *sql.Tx) error { return saveDraft(ctx, tx, owner, k, d, s.db.now()) })
 }
 
 func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d submission.Draft, now time.Time) error {
@@ -36,27 +36,38 @@ func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d su
 	if err != nil {
 		return err
 	}
-	// The same words again, as in a repeated request, are no change.
-	var same bool
-	if err := tx.QueryRowContext(ctx, `SELECT ifnull(draft = ?3 AND account = ?4, 0) FROM message WHERE origin = ?1 AND mid = ?2`,
-		k.Origin, k.ID, string(text), owner).Scan(&same); err != nil || same {
+	var same, mine, fresh bool
+	if err := tx.QueryRowContext(ctx, `SELECT ifnull(account = ?3 AND draft = ?4, 0), ifnull(account = ?3, 0), draft IS NULL AND private_key IS NOT NULL
+		FROM message WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, owner, string(text)).Scan(&same, &mine, &fresh); err != nil {
 		return err
 	}
-	if !m.SentAt.IsZero() {
+	switch {
+	case same:
+		return nil // the same words again, as in a repeated request, are no change
+	case !mine && !fresh:
+		return vam.Errorf(vam.Conflict, "the message id %s is taken; mint a fresh one", k.ID).WithProblem("id-taken")
+	case !m.SentAt.IsZero():
 		return vam.Errorf(vam.Conflict, "the message was sent; it cannot be changed any more").WithProblem("sent")
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE message SET draft = ?3, account = ?4, kind = ?5, author = ?6, subject = ?7, text = ?8, announced = ?9, expires = ?10, changed = ?11
 		WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, string(text), owner, d.Kind, d.From.String(), d.Subject, d.Text, d.Size, micros(d.Expires), micros(now)); err != nil {
 		return err
 	}
-	if err := insertEntry(ctx, tx, mailbox.Entry{
+	return saveDraftEntry(ctx, tx, mailbox.Entry{
 		Account: owner, Folder: mailbox.Sent, Origin: k.Origin, ID: k.ID, From: d.From, Subject: d.Subject, Kind: d.Kind,
-		State: mailbox.Draft, Size: max(d.Size, vam.Bytes(m.Head.MediaBytes)), At: m.Created, Changed: now, Seen: true,
-	}); err != nil {
-		return err
+		State: mailbox.Draft, Size: chargedSize(d.Size, m.Head), Duration: m.Head.Duration, At: m.Created, Changed: now, Seen: true,
+	}, fresh)
+}
+
+// saveDraftEntry adds the author's entry or brings it up to date. One that the author
+// has deleted stays deleted.
+func saveDraftEntry(ctx context.Context, tx *sql.Tx, e mailbox.Entry, fresh bool) error {
+	if fresh {
+		return insertEntry(ctx, tx, e)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE entry SET subject = ?4, kind = ?5, changed = ?6 WHERE account = ?1 AND origin = ?2 AND mid = ?3 AND folder = 'sent'`,
-		owner, k.Origin, k.ID, d.Subject, d.Kind, micros(now))
+	_, err := tx.ExecContext(ctx, `UPDATE entry SET sender = ?5, subject = ?6, kind = ?7, size = ?8, changed = ?9
+		WHERE account = ?1 AND folder = ?2 AND origin = ?3 AND mid = ?4`,
+		e.Account, e.Folder, e.Origin, e.ID, e.From.String(), e.Subject, e.Kind, e.Size, micros(e.Changed))
 	return err
 }
 
@@ -64,7 +75,7 @@ func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d su
 func (s Submissions) Draft(ctx context.Context, k message.Key) (d submission.Draft, owner int64, err error) {
 	var text []byte
 	err = s.db.Read(ctx, func(q Querier) error {
-		return notFound(q.QueryRowContext(ctx, `SELECT draft, account FROM message WHERE origin = ?1 AND mid = ?2 AND draft IS NOT NULL`, k.Origin, k.ID).Scan(&text, &owner), "message")
+		return notFound(q.QueryRowContext(ctx, `SELECT draft, ifnull(account, 0) FROM message WHERE origin = ?1 AND mid = ?2 AND draft IS NOT NULL`, k.Origin, k.ID).Scan(&text, &owner), "message")
 	})
 	if err != nil {
 		return d, 0, err
@@ -155,7 +166,7 @@ func (s Submissions) DeleteDraft(ctx context.Context, k message.Key) error {
 // OldDrafts implements submission.Store.
 func (s Submissions) OldDrafts(ctx context.Context, before time.Time, limit int) (out []message.Key, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message WHERE state = 'draft' AND changed < ?1 LIMIT ?2`, micros(before), limit)
+		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message WHERE sent_at = 0 AND changed < ?1 ORDER BY changed LIMIT ?2`, micros(before), limit)
 		return err
 	})
 	return out, err

@@ -91,11 +91,6 @@ func (s *Service) Put(ctx context.Context, acct account.Account, id vam.MessageI
 	if err != nil {
 		return m, false, err
 	}
-	if !created {
-		if _, err := s.own(ctx, acct, k); err != nil {
-			return m, false, vam.Errorf(vam.Conflict, "the message id %s is taken; mint a fresh one", id).WithProblem("id-taken")
-		}
-	}
 	if err := s.store.SaveDraft(ctx, acct.ID, k, d); err != nil {
 		return m, created, err
 	}

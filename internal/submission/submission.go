@@ -32,7 +32,11 @@ type Draft struct {
 
 // Store keeps drafts and performs the send. Writes are durable when they return.
 type Store interface {
-	// SaveDraft adds or replaces what the author said, while the message is not sent. Conflict after.
+	// SaveDraft adds or replaces what the author said of a message of this server, while
+	// it is not sent, and puts it into the author's Sent folder as a draft. The first
+	// call makes it the account's. Saying the same again is no change, also after the
+	// send. Conflict with problem sent after the send, with id-taken when the message is
+	// another account's; NotFound.
 	SaveDraft(ctx context.Context, account int64, k message.Key, d Draft) error
 	// Draft returns the draft and whose it is. NotFound.
 	Draft(ctx context.Context, k message.Key) (Draft, int64, error)
@@ -42,7 +46,8 @@ type Store interface {
 	Send(ctx context.Context, s Sending) (bool, error)
 	// DeleteDraft removes an unsent message. Conflict when it was sent.
 	DeleteDraft(ctx context.Context, k message.Key) error
-	// OldDrafts lists drafts that nothing was added to since before.
+	// OldDrafts lists unsent messages that nothing was added to since before, sealed or
+	// not, the oldest first.
 	OldDrafts(ctx context.Context, before time.Time, limit int) ([]message.Key, error)
 }
 

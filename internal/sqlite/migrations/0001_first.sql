@@ -3,15 +3,19 @@
 -- durations microseconds. Addresses stand twice: as written, and as the key under
 -- which they are compared.
 
+-- An id is never used twice (AUTOINCREMENT): what names the account of somebody who
+-- left must not become somebody else's.
 CREATE TABLE account (
-    id       INTEGER PRIMARY KEY,
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
     address  TEXT NOT NULL,
     key      TEXT NOT NULL UNIQUE,
+    domain   TEXT NOT NULL,
     name     TEXT NOT NULL,
     quota    INTEGER NOT NULL,
     used     INTEGER NOT NULL DEFAULT 0,
     created  INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX account_domain ON account (domain, id);
 
 CREATE TABLE alias (
     key      TEXT PRIMARY KEY,
@@ -21,7 +25,7 @@ CREATE TABLE alias (
 CREATE INDEX alias_account ON alias (account);
 
 CREATE TABLE device (
-    id        INTEGER PRIMARY KEY,
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
     account   INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     token     BLOB NOT NULL UNIQUE,
     label     TEXT NOT NULL,
@@ -85,15 +89,17 @@ CREATE TABLE message (
     expires     INTEGER NOT NULL,
     complete    INTEGER NOT NULL,
     mail        BLOB,
-    account     INTEGER,
+    account     INTEGER REFERENCES account (id) ON DELETE SET NULL,
     draft       TEXT,
     changed     INTEGER NOT NULL,
     UNIQUE (origin, mid)
 ) STRICT;
 CREATE INDEX message_mid ON message (mid);
-CREATE INDEX message_media ON message (media);
-CREATE INDEX message_draft ON message (changed) WHERE state = 'draft';
-CREATE INDEX message_expires ON message (expires) WHERE expires > 0;
+CREATE INDEX message_media ON message (media) WHERE media IS NOT NULL;
+CREATE INDEX message_account ON message (account) WHERE account IS NOT NULL;
+CREATE INDEX message_unsent ON message (changed) WHERE sent_at = 0;
+CREATE INDEX message_expires ON message (expires) WHERE expires > 0 AND sent_at > 0 AND state IN ('live', 'sealed');
+CREATE INDEX message_spent ON message (changed) WHERE media IS NULL AND state IN ('purged', 'revoked', 'expired');
 
 CREATE TABLE line (
     message INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
@@ -148,6 +154,44 @@ CREATE TRIGGER entry_removed AFTER DELETE ON entry WHEN OLD.charged <> 0 BEGIN
 END;
 -- +goose StatementEnd
 
+-- What may have lost its last holder since the last sweep: messages whose media
+-- nobody may need any more, and media that no message may name any more. A sweep
+-- looks at these alone, whatever else is stored.
+CREATE TABLE idle (
+    message INTEGER PRIMARY KEY REFERENCES message (id) ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE loose (
+    media BLOB PRIMARY KEY REFERENCES media (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- +goose StatementBegin
+CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
+    INSERT OR IGNORE INTO idle SELECT id FROM message WHERE origin = OLD.origin AND mid = OLD.mid;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER entry_ended AFTER UPDATE OF state ON entry WHEN NEW.state NOT IN ('draft', 'held', 'arriving', 'stored') BEGIN
+    INSERT OR IGNORE INTO idle SELECT id FROM message WHERE origin = NEW.origin AND mid = NEW.mid;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER message_moved AFTER UPDATE OF state, media ON message
+WHEN NEW.state NOT IN ('draft', 'purged') AND (NEW.state <> OLD.state OR NEW.media IS NOT NULL AND OLD.media IS NULL) BEGIN
+    INSERT OR IGNORE INTO idle VALUES (NEW.id);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER message_let_go AFTER UPDATE OF media ON message WHEN OLD.media IS NOT NULL AND NEW.media IS NOT OLD.media BEGIN
+    INSERT OR IGNORE INTO loose VALUES (OLD.media);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER message_gone AFTER DELETE ON message WHEN OLD.media IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO loose VALUES (OLD.media);
+END;
+-- +goose StatementEnd
+
 -- Offers that this server makes.
 CREATE TABLE offer_out (
     id         TEXT PRIMARY KEY,
@@ -182,9 +226,14 @@ CREATE TABLE recipient (
     PRIMARY KEY (message, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_offer ON recipient (offer);
+-- +goose StatementBegin
+CREATE TRIGGER recipient_moved AFTER UPDATE OF state ON recipient WHEN NEW.state NOT IN ('queued', 'offering', 'waiting', 'held', 'accepted') BEGIN
+    INSERT OR IGNORE INTO idle VALUES (NEW.message);
+END;
+-- +goose StatementEnd
 
--- Offers that were made to this server, kept for 60 days so that a repetition gets
--- the same answer.
+-- Offers that were made to this server, kept for 60 days after their last change so
+-- that a repetition gets the same answer.
 CREATE TABLE offer_in (
     message INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
     id      TEXT NOT NULL,
@@ -192,9 +241,10 @@ CREATE TABLE offer_in (
     token   TEXT NOT NULL,
     expires INTEGER NOT NULL,
     at      INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
     PRIMARY KEY (message, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX offer_in_at ON offer_in (at);
+CREATE INDEX offer_in_changed ON offer_in (changed);
 
 CREATE TABLE offer_rcpt (
     message INTEGER NOT NULL,
@@ -209,6 +259,7 @@ CREATE TABLE offer_rcpt (
     FOREIGN KEY (message, offer) REFERENCES offer_in (message, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
+-- ready is when a job can next be leased: at its time, or when its lease ends.
 CREATE TABLE job (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     kind     TEXT NOT NULL,
@@ -223,10 +274,44 @@ CREATE TABLE job (
     owner    TEXT NOT NULL,
     until    INTEGER NOT NULL,
     again    INTEGER NOT NULL,
+    ready    INTEGER NOT NULL GENERATED ALWAYS AS (CASE owner WHEN '' THEN next_at ELSE until END) STORED,
     UNIQUE (kind, key)
 ) STRICT;
-CREATE INDEX job_due ON job (kind, next_at);
+CREATE INDEX job_ready ON job (kind, domain, ready);
 CREATE INDEX job_domain ON job (domain, next_at);
+CREATE INDEX job_next ON job (next_at);
+CREATE INDEX job_created ON job (kind, created);
+
+-- How many jobs of each kind and domain there are, and when the first is ready. A look
+-- for work reads these rows: a domain that is busy or cannot be reached costs one,
+-- however many jobs wait for it.
+CREATE TABLE job_head (
+    kind   TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    jobs   INTEGER NOT NULL,
+    ready  INTEGER NOT NULL,
+    PRIMARY KEY (kind, domain)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_head_ready ON job_head (kind, ready);
+-- +goose StatementBegin
+CREATE TRIGGER job_added AFTER INSERT ON job BEGIN
+    INSERT INTO job_head (kind, domain, jobs, ready) VALUES (NEW.kind, NEW.domain, 1, NEW.ready)
+        ON CONFLICT (kind, domain) DO UPDATE SET jobs = jobs + 1, ready = min(ready, excluded.ready);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER job_moved AFTER UPDATE ON job WHEN NEW.ready <> OLD.ready BEGIN
+    UPDATE job_head SET ready = (SELECT min(ready) FROM job WHERE kind = NEW.kind AND domain = NEW.domain)
+        WHERE kind = NEW.kind AND domain = NEW.domain;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER job_done AFTER DELETE ON job BEGIN
+    DELETE FROM job_head WHERE kind = OLD.kind AND domain = OLD.domain AND jobs = 1;
+    UPDATE job_head SET jobs = jobs - 1, ready = (SELECT min(ready) FROM job WHERE kind = OLD.kind AND domain = OLD.domain)
+        WHERE kind = OLD.kind AND domain = OLD.domain;
+END;
+-- +goose StatementEnd
 
 CREATE TABLE destination (
     domain   TEXT PRIMARY KEY,
@@ -234,6 +319,7 @@ CREATE TABLE destination (
     next_at  INTEGER NOT NULL,
     reason   TEXT NOT NULL
 ) STRICT;
+CREATE INDEX destination_next ON destination (next_at);
 
 -- Two checkpoints of one message that a message key signed and that do not fit.
 CREATE TABLE evidence (
@@ -244,16 +330,20 @@ CREATE TABLE evidence (
     got    BLOB NOT NULL,
     at     INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX evidence_message ON evidence (origin, mid);
 
 -- +goose Down
 DROP TABLE evidence;
 DROP TABLE destination;
+DROP TABLE job_head;
 DROP TABLE job;
 DROP TABLE offer_rcpt;
 DROP TABLE offer_in;
 DROP TABLE recipient;
 DROP TABLE pull_token;
 DROP TABLE offer_out;
+DROP TABLE idle;
+DROP TABLE loose;
 DROP TABLE entry;
 DROP TABLE line;
 DROP TABLE message;
