@@ -41,7 +41,9 @@ func ParseDeviceToken(s string) (Token, error) { return parseToken(s, devicePref
 
 func parseToken(s, prefix string) (Token, error) {
 	rest, ok := strings.CutPrefix(s, prefix)
-	if b, err := base64.RawURLEncoding.Strict().DecodeString(rest); !ok || err != nil || len(b) != 32 {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	// The decoder skips line ends, so the length of the text counts too.
+	if !ok || err != nil || len(b) != 32 || len(rest) != base64.RawURLEncoding.EncodedLen(32) {
 		return "", vam.Errorf(vam.Unauthenticated, "that is not a token: %s and 43 characters are wanted", prefix).
 			WithProblem("token-invalid")
 	}
