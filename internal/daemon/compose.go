@@ -56,7 +56,7 @@ func (d *Daemon) compose(context.Context) error {
 		MaxRcpts: c.Limits.Senders.Recipients, MaxLive: c.Limits.Live.Duration, Admit: d.gate.send, Free: d.blobs.Free, Now: d.o.Now, Log: d.log,
 	})
 	d.retention = retention.New(retention.Options{
-		Store: d.db.Retention(), Blobs: d.blobs, Drafts: d.db.Submissions(), Holds: d.reception, Offers: d.db.Receptions(),
+		Store: d.db.Retention(), Blobs: d.blobs, Drafts: d.db.Submissions(), Live: d.submission, Holds: d.reception, Offers: d.db.Receptions(),
 		Forget: d.messages.Forget, Now: d.o.Now, Log: d.log,
 	})
 	d.composeQueue()

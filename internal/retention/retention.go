@@ -47,6 +47,11 @@ type Drafts interface {
 	DeleteDraft(ctx context.Context, k message.Key) error
 }
 
+// Recordings seals what was sent live and never ended (AM-4.21).
+type Recordings interface {
+	SealOverdue(ctx context.Context, limit int) (int, error)
+}
+
 // Holds ends holds and forgets old offers.
 type Holds interface {
 	Lapse(ctx context.Context, limit int) (int, error)
@@ -62,6 +67,7 @@ type Options struct {
 	Store    Store
 	Blobs    blob.Store
 	Drafts   Drafts
+	Live     Recordings // nil: there are none
 	Holds    Holds
 	Offers   Offers
 	Forget   func(message.Key) // drops what is in memory of a message; nil is allowed
@@ -147,6 +153,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		repeat(ctx, func() (int, error) { return s.o.Holds.Lapse(ctx, batch) }),
 		s.drafts(ctx, now),
 		repeat(ctx, func() (int, error) { return s.o.Offers.Forget(ctx, now.Add(-s.o.OfferFor), batch) }),
+		repeat(ctx, func() (int, error) { return s.recordings(ctx) }),
 		repeat(ctx, func() (int, error) { return s.detach(ctx) }),
 		repeat(ctx, func() (int, error) { return s.media(ctx, now) }),
 		repeat(ctx, func() (int, error) { return s.o.Store.DropMessages(ctx, now.Add(-s.o.OfferFor), batch) }),
@@ -170,6 +177,13 @@ func (s *Service) expire(ctx context.Context, now time.Time) (int, error) {
 		s.o.Log.Info("message expired", "message", k)
 	}
 	return len(keys), err
+}
+
+func (s *Service) recordings(ctx context.Context) (int, error) {
+	if s.o.Live == nil {
+		return 0, nil
+	}
+	return s.o.Live.SealOverdue(ctx, batch)
 }
 
 func (s *Service) detach(ctx context.Context) (int, error) {

@@ -163,6 +163,16 @@ func (s Submissions) DeleteDraft(ctx context.Context, k message.Key) error {
 	})
 }
 
+// OverdueLive implements submission.Store.
+func (s Submissions) OverdueLive(ctx context.Context, now time.Time, limit int) (out []message.Key, err error) {
+	err = s.db.Read(ctx, func(q Querier) error {
+		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message AS m WHERE state = 'live' AND private_key IS NOT NULL
+			AND sent_at > 0 AND NOT EXISTS (SELECT 1 FROM offer_out WHERE message = m.id AND deliver_by > ?1) ORDER BY id LIMIT ?2`, micros(now), limit)
+		return err
+	})
+	return out, err
+}
+
 // OldDrafts implements submission.Store.
 func (s Submissions) OldDrafts(ctx context.Context, before time.Time, limit int) (out []message.Key, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {

@@ -363,6 +363,30 @@ func (s *Service) offers(k message.Key, d Draft, now time.Time) []delivery.Offer
 	return out
 }
 
+// SealOverdue seals recordings that were sent live, stopped growing and reached their
+// deliver-by: what is there is the message, marked as cut (AM-4.21). It does at most
+// limit and says how many.
+func (s *Service) SealOverdue(ctx context.Context, limit int) (int, error) {
+	keys, err := s.store.OverdueLive(ctx, s.o.Now(), limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range keys {
+		d, _, err := s.store.Draft(ctx, k)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := s.o.Messages.Seal(ctx, k, activmail.Sum{}, activmail.Record{ContentType: d.Type, Name: d.Name, Why: "cut"}); err != nil {
+			return 0, err
+		}
+		s.o.Log.Info("recording sealed at its deliver-by", "message", k)
+	}
+	if len(keys) > 0 {
+		s.o.Wake()
+	}
+	return len(keys), nil
+}
+
 // Revoke takes a message back: whoever does not have it yet never gets it, the
 // others are told. The store queues the pokes in the commit of the revoke record.
 func (s *Service) Revoke(ctx context.Context, acct account.Account, k message.Key) (message.Message, error) {

@@ -46,6 +46,9 @@ type Store interface {
 	Send(ctx context.Context, s Sending) (bool, error)
 	// DeleteDraft removes an unsent message. Conflict when it was sent.
 	DeleteDraft(ctx context.Context, k message.Key) error
+	// OverdueLive lists live messages of this server, sent, whose every offer is past its
+	// deliver-by.
+	OverdueLive(ctx context.Context, now time.Time, limit int) ([]message.Key, error)
 	// OldDrafts lists unsent messages that nothing was added to since before, sealed or
 	// not, the oldest first.
 	OldDrafts(ctx context.Context, before time.Time, limit int) ([]message.Key, error)

@@ -98,6 +98,7 @@ CREATE INDEX message_mid ON message (mid);
 CREATE INDEX message_media ON message (media) WHERE media IS NOT NULL;
 CREATE INDEX message_account ON message (account) WHERE account IS NOT NULL;
 CREATE INDEX message_unsent ON message (changed) WHERE sent_at = 0;
+CREATE INDEX message_recording ON message (id) WHERE state = 'live' AND private_key IS NOT NULL;
 CREATE INDEX message_expires ON message (expires) WHERE expires > 0 AND sent_at > 0 AND state IN ('live', 'sealed');
 CREATE INDEX message_spent ON message (changed) WHERE media IS NULL AND state IN ('purged', 'revoked', 'expired');
 
