@@ -67,7 +67,31 @@ func (r *Resolver) askServer(ctx context.Context, server netip.AddrPort, name st
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return nil, fmt.Errorf("response code %s", dns.RcodeToString[m.Rcode])
 	}
+	if refers(m) {
+		return nil, errReferral
+	}
 	return m, nil
+}
+
+var errReferral = errors.New("the server refers to others and does not ask them itself")
+
+// refers reports whether m is a referral (RFC 2308 section 2.2.1) or the shrug of a
+// server that does not ask on. Taken for an absence, it would make a domain "not VAM"
+// (AM-2.3).
+func refers(m *dns.Msg) bool {
+	if m.Rcode != dns.RcodeSuccess || m.Authoritative || len(m.Answer) > 0 {
+		return false
+	}
+	pointed := false
+	for _, rr := range m.Ns {
+		switch rr.Header().Rrtype {
+		case dns.TypeSOA:
+			return false
+		case dns.TypeNS:
+			pointed = true
+		}
+	}
+	return pointed || !m.RecursionAvailable
 }
 
 func query(name string, qtype uint16) *dns.Msg {
@@ -84,14 +108,15 @@ func (r *Resolver) exchange(ctx context.Context, network string, server netip.Ad
 		return nil, err
 	}
 	defer conn.Close()
-	// The library looks at deadlines only; a context that is cancelled moves them up.
+	// The one clock is that of the context, so that whoever sees the end of an exchange
+	// sees the end of the context too.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	q.Id = dns.Id() // fresh, with the fresh source port, for each try (RFC 5452)
 	if network == "udp" {
-		return overUDP(ctx, conn, q)
+		return overUDP(conn, q)
 	}
-	return overTCP(ctx, conn, q)
+	return overTCP(conn, q)
 }
 
 // answers reports whether m is an answer to q and not to another question.

@@ -171,5 +171,6 @@ func lookup[T any](ctx context.Context, r *Resolver, name string, qtype uint16, 
 	if len(set) > 0 {
 		return none, vam.Errorf(vam.Unavailable, "the DNS answer for %s cannot be read", name)
 	}
-	return none, &discovery.NotFoundError{Name: name, Type: dns.TypeToString[qtype], TTL: negativeTTL(m), Authenticated: a.Authenticated}
+	// An alias on the way to nothing may lead elsewhere before the absence is over.
+	return none, &discovery.NotFoundError{Name: name, Type: dns.TypeToString[qtype], TTL: min(negativeTTL(m), ttl), Authenticated: a.Authenticated}
 }

@@ -1,7 +1,6 @@
 package dnsresolver
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -18,8 +17,8 @@ var errMismatch = errors.New("the server answered another question")
 // overUDP sends q and waits for its answer. Packets that cannot be read or answer
 // something else are passed over until the deadline: taking the first that comes
 // would let a spoofer end the question.
-func overUDP(ctx context.Context, conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
-	wire, err := start(ctx, conn, q)
+func overUDP(conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
+	wire, err := q.Pack()
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +37,8 @@ func overUDP(ctx context.Context, conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
 	}
 }
 
-func overTCP(ctx context.Context, conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
-	wire, err := start(ctx, conn, q)
+func overTCP(conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
+	wire, err := q.Pack()
 	if err != nil {
 		return nil, err
 	}
@@ -63,18 +62,6 @@ func overTCP(ctx context.Context, conn net.Conn, q *dns.Msg) (*dns.Msg, error) {
 		return nil, errMismatch
 	}
 	return m, nil
-}
-
-func start(ctx context.Context, conn net.Conn, q *dns.Msg) ([]byte, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return nil, err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return q.Pack()
 }
 
 // unpack reads a message. A truncated one is worth its header and question, even
