@@ -119,9 +119,11 @@ func TestEveryOctetOfACheckpointCounts(t *testing.T) {
 func TestSignCheckpointRefuses(t *testing.T) {
 	cp := treeOf(leaves(3)).Checkpoint()
 	for name, sign := range map[string]func() ([]byte, error){
-		"no key":        func() ([]byte, error) { return activmail.SignCheckpoint(cp, origin, mid, nil) },
-		"a seed":        func() ([]byte, error) { return activmail.SignCheckpoint(cp, origin, mid, messageKey[:32]) },
-		"negative size": func() ([]byte, error) { return activmail.SignCheckpoint(activmail.Checkpoint{Size: -1}, origin, mid, messageKey) },
+		"no key": func() ([]byte, error) { return activmail.SignCheckpoint(cp, origin, mid, nil) },
+		"a seed": func() ([]byte, error) { return activmail.SignCheckpoint(cp, origin, mid, messageKey[:32]) },
+		"negative size": func() ([]byte, error) {
+			return activmail.SignCheckpoint(activmail.Checkpoint{Size: -1}, origin, mid, messageKey)
+		},
 		"a name with a blank": func() ([]byte, error) {
 			return activmail.SignCheckpoint(cp, "a example", mid, messageKey)
 		},

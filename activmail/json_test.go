@@ -229,7 +229,9 @@ func TestNumbers(t *testing.T) {
 // TestDocumentsAreBounded: octets over the limit are refused unread (AM-10.13, AM-10.31).
 func TestDocumentsAreBounded(t *testing.T) {
 	limits := activmail.DefaultLimits()
-	big := func(limit vam.Bytes) []byte { return append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), int(limit))...) }
+	big := func(limit vam.Bytes) []byte {
+		return append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), int(limit))...)
+	}
 	for name, parse := range map[string]func([]byte) error{
 		"answer":   func(b []byte) error { _, err := activmail.ParseOfferAnswer(b, limits); return err },
 		"receipt":  func(b []byte) error { _, err := activmail.ParseReceipt(b, limits); return err },

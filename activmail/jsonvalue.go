@@ -245,8 +245,8 @@ func decodeTime(raw []byte) (time.Time, string) {
 		return time.Time{}, why
 	}
 	t, err := time.Parse(timeLayout, s)
-	if err != nil || len(s) != len(timeLayout) {
-		return time.Time{}, "is not a time such as 2026-11-23T08:00:00Z"
+	if err != nil || len(s) != len(timeLayout) || t.Unix() < 0 {
+		return time.Time{}, "is not a time such as 2026-11-23T08:00:00Z, 1970 or later"
 	}
 	return t.UTC(), ""
 }

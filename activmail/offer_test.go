@@ -131,8 +131,12 @@ func TestOfferRefused(t *testing.T) {
 		{"too long a duration", func(o *activmail.Offer) { o.Duration = 10_000_000 * time.Second }, vam.Invalid, "malformed"},
 		{"no recipient", func(o *activmail.Offer) { o.Envelope.To = nil }, vam.Invalid, "malformed"},
 		{"an empty recipient", func(o *activmail.Offer) { o.Envelope.To = []vam.Address{{}} }, vam.Invalid, "malformed"},
-		{"two domains", func(o *activmail.Offer) { o.Envelope.To = append(o.Envelope.To, vam.Address{Local: "x", Domain: "c.example"}) }, vam.Invalid, "malformed"},
-		{"a recipient twice", func(o *activmail.Offer) { o.Envelope.To = append(o.Envelope.To, vam.Address{Local: "BOB", Domain: "b.example"}) }, vam.Invalid, "malformed"},
+		{"two domains", func(o *activmail.Offer) {
+			o.Envelope.To = append(o.Envelope.To, vam.Address{Local: "x", Domain: "c.example"})
+		}, vam.Invalid, "malformed"},
+		{"a recipient twice", func(o *activmail.Offer) {
+			o.Envelope.To = append(o.Envelope.To, vam.Address{Local: "BOB", Domain: "b.example"})
+		}, vam.Invalid, "malformed"},
 		{"no mail", func(o *activmail.Offer) { o.Mail = nil }, vam.Invalid, "malformed"},
 		{"two mails", func(o *activmail.Offer) { o.MailRef = &activmail.BlobRef{Length: 1} }, vam.Invalid, "malformed"},
 		{"a mail of no octets", func(o *activmail.Offer) { o.Mail, o.MailRef = nil, &activmail.BlobRef{} }, vam.Invalid, "malformed"},

@@ -220,8 +220,13 @@ func TestRecordIsMedia(t *testing.T) {
 		track string
 		media bool
 	}{
-		{activmail.RecordInit, "", true}, {activmail.RecordPart, "", true}, {activmail.RecordPart, "low", false}, {activmail.RecordInit, "low", false},
-		{activmail.RecordPoster, "", false}, {activmail.RecordText, "", false}, {activmail.RecordSeal, "", false},
+		{activmail.RecordInit, "", true},
+		{activmail.RecordPart, "", true},
+		{activmail.RecordPart, "low", false},
+		{activmail.RecordInit, "low", false},
+		{activmail.RecordPoster, "", false},
+		{activmail.RecordText, "", false},
+		{activmail.RecordSeal, "", false},
 	} {
 		if got := (activmail.Record{Kind: tc.kind, Track: tc.track}).IsMedia(); got != tc.media {
 			t.Errorf("%s of track %q is media: %v (AM-4.8, AM-4.26)", tc.kind, tc.track, got)

@@ -312,12 +312,12 @@ func TestWrongProofs(t *testing.T) {
 // TestProofsOutOfRange: no arithmetic goes wrong on what a stranger names (AM-7.14).
 func TestProofsOutOfRange(t *testing.T) {
 	none := func(int64, int64) ([]activmail.Hash, error) { return nil, errors.New("nothing should be read") }
-	for _, tc := range [][2]int64{{-1, 5}, {5, 5}, {6, 5}, {0, 0}, {0, -1}, {0, 1<<48 + 1}, {1 << 62, 1 << 63 - 1}, {-1 << 63, -1 << 63}} {
+	for _, tc := range [][2]int64{{-1, 5}, {5, 5}, {6, 5}, {0, 0}, {0, -1}, {0, 1<<48 + 1}, {1 << 62, 1<<63 - 1}, {-1 << 63, -1 << 63}} {
 		_, err := activmail.ProveInclusion(tc[0], tc[1], none)
 		wantError(t, err, vam.Invalid, "malformed")
 		wantError(t, activmail.VerifyInclusion(activmail.Proof{}, tc[0], activmail.Hash{}, activmail.Checkpoint{Size: tc[1]}), vam.Invalid, "malformed")
 	}
-	for _, tc := range [][2]int64{{-1, 5}, {6, 5}, {0, -1}, {1, 1<<48 + 1}, {1 << 62, 1 << 63 - 1}} {
+	for _, tc := range [][2]int64{{-1, 5}, {6, 5}, {0, -1}, {1, 1<<48 + 1}, {1 << 62, 1<<63 - 1}} {
 		_, err := activmail.ProveConsistency(tc[0], tc[1], none)
 		wantError(t, err, vam.Invalid, "malformed")
 		wantError(t, activmail.VerifyConsistency(activmail.Proof{}, activmail.Checkpoint{Size: tc[0]}, activmail.Checkpoint{Size: tc[1]}), vam.Invalid, "malformed")

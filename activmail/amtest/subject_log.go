@@ -36,8 +36,12 @@ func answerRecord(in input) (Fields, error) {
 		out.Add("sha256", r.SHA256.String())
 	}
 	for _, f := range []struct{ name, value string }{
-		{"content-type", r.ContentType}, {"track", r.Track}, {"lang", r.Lang},
-		{"name", r.Name}, {"at", stamp(r.At)}, {"why", r.Why},
+		{"content-type", r.ContentType},
+		{"track", r.Track},
+		{"lang", r.Lang},
+		{"name", r.Name},
+		{"at", stamp(r.At)},
+		{"why", r.Why},
 	} {
 		if f.value != "" {
 			out.Add(f.name, f.value)

@@ -188,6 +188,7 @@ func recordVectors() *vectorFile {
 	good("longest language tag", `{"k":"text","b":"`+blobPart+`","l":9,"ct":"text/vtt","lang":"`+strings.Repeat("abcdefgh-", 3)+`abcdefgh"}`, "lang", strings.Repeat("abcdefgh-", 3)+"abcdefgh")
 	good("file name of 255 octets", `{"k":"seal","bytes":0,"sha256":"`+hexSum()+`","name":"`+strings.Repeat("n", 255)+`"}`, "kind", "seal")
 	good("kind of 32 letters", `{"k":"`+strings.Repeat("k", 32)+`"}`, "known", "0")
+	good("the first time", `{"k":"expire","at":"1970-01-01T00:00:00Z"}`, "at", "1970-01-01T00:00:00Z")
 	good("the last second of a day", `{"k":"expire","at":"2028-02-29T23:59:59Z"}`, "at", "2028-02-29T23:59:59Z")
 	good("poster", `{"k":"poster","b":"`+blobPart+`","l":1048576,"ct":"image/jpeg"}`, "kind", "poster", "length", "1048576")
 	good("text", `{"k":"text","b":"`+blobPart+`","l":9,"ct":"text/vtt","lang":"de-CH-1996"}`, "lang", "de-CH-1996")
@@ -287,6 +288,8 @@ func recordVectors() *vectorFile {
 		{"time with an offset", `{"k":"expire","at":"2026-12-24T00:00:00+00:00"}`},
 		{"time with a fraction", `{"k":"expire","at":"2026-12-24T00:00:00.0Z"}`},
 		{"time in lower case", `{"k":"expire","at":"2026-12-24t00:00:00z"}`},
+		{"time before 1970", `{"k":"expire","at":"1969-12-31T23:59:59Z"}`},
+		{"year 0", `{"k":"expire","at":"0000-01-01T00:00:00Z"}`},
 		{"leap second", `{"k":"expire","at":"2016-12-31T23:59:60Z"}`},
 		{"hour 24", `{"k":"expire","at":"2026-12-24T24:00:00Z"}`},
 		{"year of five digits", `{"k":"expire","at":"12026-12-24T00:00:00Z"}`},
