@@ -155,6 +155,12 @@ func (z *Zone) add(name string, rr dns.RR) error {
 	if _, ok := dns.IsDomainName(name); !ok || !dns.IsSubDomain(z.apex, name) {
 		return vam.Errorf(vam.Invalid, "%.80q is not a name in the zone %s", name, z.Apex())
 	}
+	// The library packs names that are too long.
+	if to := target(rr); to != "" {
+		if _, ok := dns.IsDomainName(to); !ok {
+			return vam.Errorf(vam.Invalid, "%.80q is not a name that %s can lead to", to, name)
+		}
+	}
 	h := rr.Header()
 	h.Name, h.Class = name, dns.ClassINET
 	if _, err := dns.PackRR(rr, make([]byte, dns.MaxMsgSize), 0, nil, false); err != nil {
@@ -166,6 +172,17 @@ func (z *Zone) add(name string, rr dns.RR) error {
 	z.records[k] = append(z.records[k], rr)
 	z.serial++
 	return nil
+}
+
+// target is the name that rr leads to, "" for types that lead nowhere.
+func target(rr dns.RR) string {
+	switch rr := rr.(type) {
+	case *dns.SRV:
+		return rr.Target
+	case *dns.CNAME:
+		return rr.Target
+	}
+	return ""
 }
 
 // exists reports whether name or a name below it has records; an empty name in
