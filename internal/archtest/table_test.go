@@ -72,6 +72,7 @@ var packages = map[string]layer{
 	"internal/fault/powercut":        fixture,
 	"internal/netem":                 fixture,
 	"internal/netns":                 fixture,
+	"internal/hosttest":              fixture,
 	"internal/mailauth/mailauthtest": fixture,
 	"internal/storetest":             fixture,
 	"e2e":                            fixture,

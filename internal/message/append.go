@@ -21,74 +21,81 @@ func (s *Service) Append(ctx context.Context, k Key, ifMatch int64, lines [][]by
 		return Message{}, err
 	}
 	defer s.release(t)
+	sign, err := s.signer(ctx, k)
+	if err != nil {
+		return Message{}, err
+	}
+	t.appending.Lock()
+	defer t.appending.Unlock()
+	return t.append(ctx, ifMatch, lines, appending{place: true, own: true, sign: sign})
+}
+
+// signer signs checkpoints of a message of this server. NotFound for another's.
+func (s *Service) signer(ctx context.Context, k Key) (func(activmail.Checkpoint) ([]byte, error), error) {
 	priv, err := s.store.PrivateKey(ctx, k)
 	if err != nil {
-		return Message{}, err
-	}
-	t.appending.Lock()
-	defer t.appending.Unlock()
-	return t.append(ctx, ifMatch, lines, appending{place: true, sign: func(cp activmail.Checkpoint) ([]byte, error) {
-		return activmail.SignCheckpoint(cp, k.Origin, k.ID, priv)
-	}})
-}
-
-// Follow extends the log of another origin's message from line from on with lines
-// under a checkpoint that the message key signed over exactly from+len(lines)
-// lines. Lines that are known already are skipped after comparing the tree.
-//
-// Errors: Corrupt with problem checkpoint-inconsistent when the checkpoint does
-// not fit what was seen before (both are kept as evidence), Unauthenticated for a
-// wrong signature, Invalid, TooLarge.
-func (s *Service) Follow(ctx context.Context, k Key, from int64, lines [][]byte, checkpoint []byte) (Message, error) {
-	t, err := s.acquire(ctx, k)
-	if err != nil {
-		return Message{}, err
-	}
-	defer s.release(t)
-	t.appending.Lock()
-	defer t.appending.Unlock()
-	m, _ := t.snapshot()
-	cp, err := activmail.OpenCheckpoint(checkpoint, k.Origin, k.ID, m.PublicKey)
-	if err != nil {
-		return m, err
-	}
-	if from > m.Head.Lines {
-		return m, vam.Wrap(vam.Conflict, &activmail.PositionError{Size: m.Head.Lines}, "the log has %d lines, not %d", m.Head.Lines, from).WithProblem("log-position")
-	}
-	if cp.Size != from+int64(len(lines)) {
-		return m, vam.Errorf(vam.Corrupt, "the checkpoint is over %d lines and %d were sent", cp.Size, from+int64(len(lines))).WithProblem("checkpoint-inconsistent")
-	}
-	if cp.Size <= m.Head.Lines {
-		return m, t.compareOld(ctx, cp, checkpoint)
-	}
-	lines = lines[m.Head.Lines-from:]
-	return t.append(ctx, m.Head.Lines, lines, appending{sign: func(got activmail.Checkpoint) ([]byte, error) {
-		if got.Root != cp.Root {
-			return nil, t.splitView(ctx, checkpoint)
-		}
-		return checkpoint, nil
-	}})
-}
-
-// SignPrefix is a checkpoint over the first size lines of a message of this server;
-// nil for none. NotFound when the message key is not here.
-func (s *Service) SignPrefix(ctx context.Context, k Key, size int64) ([]byte, error) {
-	m, err := s.Get(ctx, k)
-	if err != nil || size == 0 {
 		return nil, err
 	}
-	if size == m.Head.Lines {
+	return func(cp activmail.Checkpoint) ([]byte, error) {
+		return activmail.SignCheckpoint(cp, k.Origin, k.ID, priv)
+	}, nil
+}
+
+// SignPrefix is a checkpoint over the first size lines of a message of this server.
+// NotFound when the message key is not here.
+func (s *Service) SignPrefix(ctx context.Context, k Key, size int64) ([]byte, error) {
+	t, err := s.acquire(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(t)
+	m, _ := t.snapshot()
+	if size == m.Head.Lines && size > 0 {
 		return m.Head.Checkpoint, nil
+	}
+	sign, err := s.signer(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if cp, ok := t.recently(size); ok {
+		return sign(cp)
 	}
 	tree, err := s.prefix(ctx, k, size)
 	if err != nil {
 		return nil, err
 	}
-	priv, err := s.store.PrivateKey(ctx, k)
+	return sign(tree.Checkpoint())
+}
+
+// SignEdge is a checkpoint of a message of this server that covers line n: over exactly
+// n+1 lines where that is one of the last ones (AM-7.10), else the newest.
+func (s *Service) SignEdge(ctx context.Context, k Key, n int64) ([]byte, error) {
+	t, err := s.acquire(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	return activmail.SignCheckpoint(activmail.Checkpoint{Size: size, Root: tree.Root()}, k.Origin, k.ID, priv)
+	defer s.release(t)
+	if cp, ok := t.recently(n + 1); ok {
+		sign, err := s.signer(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		return sign(cp)
+	}
+	m, _ := t.snapshot()
+	return m.Head.Checkpoint, nil
+}
+
+// recently returns the root that the log had at one of its last sizes.
+func (t *tracker) recently(size int64) (activmail.Checkpoint, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, cp := range t.recent {
+		if cp.Size == size && size < t.m.Head.Lines {
+			return cp, true
+		}
+	}
+	return activmail.Checkpoint{}, false
 }
 
 // prefix is the tree over the first size lines.
@@ -109,93 +116,128 @@ func (s *Service) prefix(ctx context.Context, k Key, size int64) (activmail.Tree
 	return tree, nil
 }
 
-// compareOld checks a checkpoint over lines that are here already.
-func (t *tracker) compareOld(ctx context.Context, cp activmail.Checkpoint, text []byte) error {
-	if m, _ := t.snapshot(); cp.Size == m.Head.Lines {
-		if cp.Root != m.Head.Root {
-			return t.splitView(ctx, text)
-		}
-		return nil
-	}
-	tree, err := t.s.prefix(ctx, t.key, cp.Size)
-	if err != nil {
-		return err
-	}
-	if tree.Root() != cp.Root {
-		return t.splitView(ctx, text)
-	}
-	return nil
-}
-
-// splitView keeps both checkpoints: together they prove that the origin signed two
-// histories of one message (AM-5).
-func (t *tracker) splitView(ctx context.Context, got []byte) error {
-	m, _ := t.snapshot()
-	t.s.log.Error("two signed checkpoints of one message do not fit; both are kept", "message", t.key)
-	if err := t.s.store.KeepEvidence(ctx, t.key, m.Head.Checkpoint, got, t.s.now()); err != nil {
-		return err
-	}
-	return vam.Errorf(vam.Corrupt, "the origin signed two histories of this message that do not fit; both checkpoints are kept as evidence").WithProblem("checkpoint-inconsistent")
-}
-
 // appending says how the lines of one append get their bytes and their checkpoint.
 type appending struct {
-	place bool // bytes must be here already: this server is the origin
+	place bool // bytes must be here already, and go where the log says
+	own   bool // this server is the origin
 	sign  func(activmail.Checkpoint) ([]byte, error)
 }
 
 // append validates lines, stores them with a checkpoint and wakes followers;
-// t.appending is held. On any error the validator is dropped and read again.
+// t.appending is held. After an error, what is known of the log is read again.
 func (t *tracker) append(ctx context.Context, from int64, raw [][]byte, a appending) (_ Message, err error) {
+	if err := t.refresh(ctx); err != nil {
+		return Message{}, err
+	}
 	m, _ := t.snapshot()
 	if from != m.Head.Lines {
-		return m, vam.Wrap(vam.Conflict, &activmail.PositionError{Size: m.Head.Lines}, "the log has %d lines, not %d; go on from there", m.Head.Lines, from).WithProblem("log-position")
+		return m, errPosition(m.Head.Lines, from)
 	}
 	if len(raw) == 0 {
 		return m, nil
 	}
-	v, err := t.log(ctx)
+	log, err := t.lines(ctx)
 	if err != nil {
 		return m, err
 	}
+	if log.validator.Size() != from { // the rows changed under it
+		t.log = nil
+		t.markStale()
+		return m, errPosition(log.validator.Size(), from)
+	}
 	defer func() {
 		if err != nil {
-			t.validator = nil
+			t.undo()
 		}
 	}()
-	head, lines := m.Head, make([]Line, 0, len(raw))
-	entries := make([]activmail.Entry, 0, len(raw))
-	for _, line := range raw {
-		e, err := v.Append(line)
-		if err != nil {
-			return m, err
-		}
-		entries = append(entries, e)
-		lines = append(lines, Line{N: e.Index, Raw: line, Offset: int64(e.Offset), Length: int64(e.Record.Length)})
-		head.take(e, t.s.now())
+	x, err := t.extend(log, m.Head, raw, a.place)
+	if err != nil {
+		return m, err
 	}
+	var spent []activmail.Sum
 	if a.place {
-		if err := t.place(ctx, entries); err != nil {
+		if err := t.mayAppend(x.entries); err != nil {
 			return m, err
 		}
+		if spent, err = t.place(ctx, log, x.entries); err != nil {
+			return m, err
+		}
+		if x.head.MediaBytes > m.Head.MediaBytes { // of its own: see mayAppend
+			x.have = Ranges{{0, x.head.MediaBytes}}
+		}
 	}
-	head.Lines, head.Root, head.MediaBytes = v.Size(), v.Tree().Root(), int64(v.MediaBytes())
-	if _, sealed := v.Sealed(); sealed {
-		head.Identity = activmail.Hash(v.MediaIdentity())
-	}
-	if head.Checkpoint, err = a.sign(activmail.Checkpoint{Size: head.Lines, Root: head.Root}); err != nil {
+	x.complete = a.own && m.Head.SealedAt.IsZero() && !x.head.SealedAt.IsZero()
+	if x.head.Checkpoint, err = a.sign(activmail.Checkpoint{Size: x.head.Lines, Root: x.head.Root}); err != nil {
 		return m, err
 	}
+	if err := t.s.store.AppendLines(ctx, t.key, from, x.lines, x.head, x.have); err != nil {
+		t.markStale() // it may be stored all the same
+		return m, err
+	}
+	t.dropSpent(context.WithoutCancel(ctx), spent)
+	return t.appended(x, spent), nil
+}
+
+func errPosition(have, want int64) error {
+	return vam.Wrap(vam.Conflict, &activmail.PositionError{Size: have}, "the log has %d lines, not %d; go on from there", have, want).WithProblem("log-position")
+}
+
+// mayAppend keeps authors from adding to media that is not their message's own.
+func (t *tracker) mayAppend(entries []activmail.Entry) error {
 	t.mu.Lock()
-	have := append(Ranges{}, t.have...)
-	t.mu.Unlock()
-	if !a.place {
-		have = nil // a puller saves its own
+	defer t.mu.Unlock()
+	if !t.shared {
+		return nil
 	}
-	if err := t.s.store.AppendLines(ctx, t.key, from, lines, head, have); err != nil {
-		return m, err
+	for _, e := range entries {
+		if e.Record.Kind != activmail.RecordRevoke {
+			return vam.Errorf(vam.Conflict, "the message carries the media of another one; nothing can be added to it").WithProblem("sealed")
+		}
 	}
-	return t.appended(head, entries), nil
+	return nil
+}
+
+// undo forgets what an append that failed may have changed in memory.
+func (t *tracker) undo() {
+	t.log = nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.staged.floor = t.m.Head.MediaBytes
+}
+
+// extension is an append under way.
+type extension struct {
+	lines    []Line
+	head     Head
+	have     Ranges            // nil: as it is
+	complete bool              // everything that the sealed log names is here
+	entries  []activmail.Entry // only where bytes are to be placed
+	recent   []activmail.Checkpoint
+}
+
+// extend takes lines into the log and computes the head after them.
+func (t *tracker) extend(log *logState, head Head, raw [][]byte, keep bool) (extension, error) {
+	x := extension{head: head, lines: make([]Line, 0, len(raw))}
+	for i, line := range raw {
+		e, err := log.append(line)
+		if err != nil {
+			return x, err
+		}
+		x.lines = append(x.lines, Line{N: e.Index, Raw: line, Offset: int64(e.Offset), Length: int64(e.Record.Length)})
+		x.head.take(e, t.s.now())
+		if keep {
+			x.entries = append(x.entries, e)
+		}
+		if len(raw)-i <= recentRoots {
+			x.recent = append(x.recent, log.validator.Tree().Checkpoint())
+		}
+	}
+	v := log.validator
+	x.head.Lines, x.head.Root, x.head.MediaBytes = v.Size(), v.Tree().Root(), int64(v.MediaBytes())
+	if _, sealed := v.Sealed(); sealed {
+		x.head.Identity = activmail.Hash(v.MediaIdentity())
+	}
+	return x, nil
 }
 
 // take moves the head over one record.
@@ -203,7 +245,10 @@ func (h *Head) take(e activmail.Entry, now time.Time) {
 	r := e.Record
 	switch r.Kind {
 	case activmail.RecordSeal:
-		h.State, h.SealedAt, h.Digest = vam.Sealed, now, activmail.Hash(r.SHA256)
+		h.SealedAt, h.Digest = now, activmail.Hash(r.SHA256)
+		if h.State == vam.Draft || h.State == vam.Live {
+			h.State = vam.Sealed
+		}
 		if r.Duration > 0 {
 			h.Duration = r.Duration
 		}
@@ -221,93 +266,43 @@ func (h *Head) take(e activmail.Entry, now time.Time) {
 	}
 }
 
-func (t *tracker) appended(head Head, entries []activmail.Entry) Message {
+// appended puts an extension that is stored into place and wakes followers.
+func (t *tracker) appended(x extension, spent []activmail.Sum) Message {
 	t.mu.Lock()
-	t.m.Head = head
-	t.m.State = head.State
-	if !head.Expires.IsZero() {
-		t.m.Expires = head.Expires
+	defer t.mu.Unlock()
+	t.generation++
+	t.m.Head, t.m.State = x.head, x.head.State
+	if !x.head.Expires.IsZero() {
+		t.m.Expires = x.head.Expires
 	}
-	for _, e := range entries {
-		delete(t.placed, e.Record.Blob)
+	t.m.Complete = t.m.Complete || x.complete
+	for _, r := range x.have {
+		t.have = t.have.Add(r)
 	}
-	t.notify()
-	m := t.m
-	t.mu.Unlock()
-	return m
-}
-
-// Seal ends the log of a message of this server: the media is complete. want, when
-// it is not zero, is the SHA-256 that the author's program computed; a difference
-// is Corrupt with problem digest-mismatch, and nothing is sealed. Sealing a sealed
-// message again is no error.
-func (s *Service) Seal(ctx context.Context, k Key, want activmail.Sum, r activmail.Record) (Message, error) {
-	t, err := s.acquire(ctx, k)
-	if err != nil {
-		return Message{}, err
+	t.staged.floor = x.head.MediaBytes
+	for _, p := range t.staged.within(Range{0, x.head.MediaBytes}) {
+		t.staged.remove(p)
 	}
-	defer s.release(t)
-	for {
-		m, _, err := t.watch(ctx)
-		if err != nil || m.Head.State != vam.Draft && m.Head.State != vam.Live {
-			return m, err
-		}
-		if m.Head.MediaBytes > 0 {
-			if _, err := t.object(ctx, false); err != nil {
-				return m, err
-			}
-		}
-		sum, err := t.wholeDigest(ctx, m.Head.MediaBytes)
-		if err != nil {
-			return m, err
-		}
-		if want != (activmail.Sum{}) && want != sum {
-			return m, vam.Errorf(vam.Corrupt, "the bytes here have SHA-256 %x and the author's program says %x; nothing was sealed, upload again", sum[:8], want[:8]).WithProblem("digest-mismatch")
-		}
-		r.Kind, r.Bytes, r.SHA256 = activmail.RecordSeal, vam.Bytes(m.Head.MediaBytes), sum
-		if r.Duration == 0 {
-			r.Duration = m.Head.Duration
-		}
-		line, err := r.MarshalLine()
-		if err != nil {
-			return m, err
-		}
-		lines := [][]byte{line}
-		if !m.Expires.IsZero() {
-			expire, err := activmail.Record{Kind: activmail.RecordExpire, At: m.Expires.UTC().Truncate(time.Second)}.MarshalLine()
-			if err != nil {
-				return m, err
-			}
-			lines = append(lines, expire)
-		}
-		m, err = s.Append(ctx, k, m.Head.Lines, lines)
-		if vam.KindOf(err) == vam.Conflict && err != nil {
-			continue // another append was first: the seal is over that one too
-		}
-		if err == nil {
-			err = s.store.SetComplete(ctx, k, "")
-			t.markStale()
-		}
-		return m, err
+	for _, sum := range spent {
+		t.staged.drop(sum)
 	}
-}
-
-// Revoke ends a message of this server: the log stays readable and ends in a
-// revoke record. Revoking twice is no error.
-func (s *Service) Revoke(ctx context.Context, k Key, why string) (Message, error) {
-	for {
-		m, err := s.Get(ctx, k)
-		if err != nil || m.Head.State == vam.Revoked {
-			return m, err
-		}
-		line, err := activmail.Record{Kind: activmail.RecordRevoke, At: s.now().UTC().Truncate(time.Second), Why: why}.MarshalLine()
-		if err != nil {
-			return m, err
-		}
-		m, err = s.Append(ctx, k, m.Head.Lines, [][]byte{line})
-		if vam.KindOf(err) == vam.Conflict && err != nil {
+	for _, e := range x.entries {
+		if !e.Record.HasBlob() {
 			continue
 		}
-		return m, err
+		if !e.Record.IsMedia() {
+			t.staged.drop(e.Record.Blob)
+		}
+		// Wherever it stood before, it is found where the log names it from now on.
+		if p := t.staged.bySum[e.Record.Blob]; p != nil && p.writers == 0 {
+			t.staged.remove(p)
+		}
 	}
+	t.recent = append(t.recent, x.recent...)
+	t.recent = t.recent[max(0, len(t.recent)-recentRoots):]
+	if x.have != nil {
+		t.hashOn(hashAhead)
+	}
+	t.notify()
+	return t.m
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // ReadAt is io.ReaderAt over what is here; it does not wait.
-func (m *Media) ReadAt(p []byte, off int64) (int, error) { return m.obj.ReadAt(p, off) }
+func (m *Media) ReadAt(p []byte, off int64) (int, error) { return m.object().ReadAt(p, off) }
 
 // Content is the first size octets as http.ServeContent wants them. Close it.
 func (m *Media) Content(ctx context.Context, size int64) io.ReadSeekCloser {
@@ -75,22 +75,4 @@ func (s *Service) SealRecord(ctx context.Context, m Message) (activmail.Record, 
 		}
 	}
 	return activmail.Record{}, vam.Errorf(vam.NotFound, "the message is not sealed")
-}
-
-// FindBlob finds the first record of the message that names a blob. NotFound.
-func (s *Service) FindBlob(ctx context.Context, k Key, name activmail.Sum) (Line, activmail.Record, error) {
-	for next := int64(0); ; {
-		lines, err := s.store.Lines(ctx, k, next, linePage)
-		if err != nil {
-			return Line{}, activmail.Record{}, err
-		}
-		for _, l := range lines {
-			if r, err := activmail.ParseRecord(l.Raw, s.limits); err == nil && r.HasBlob() && r.Blob == name {
-				return l, r, nil
-			}
-		}
-		if next += int64(len(lines)); len(lines) < linePage {
-			return Line{}, activmail.Record{}, vam.Errorf(vam.NotFound, "no record of this message names that blob")
-		}
-	}
 }

@@ -30,7 +30,10 @@ func ParseKey(s string) (Key, error) {
 		return Key{}, err
 	}
 	mid, err := vam.ParseMessageID(id)
-	return Key{Origin: d, ID: mid}, err
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{Origin: d, ID: mid}, nil
 }
 
 // Message is what is known of one message.

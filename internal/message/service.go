@@ -1,6 +1,7 @@
 package message
 
 import (
+	"container/list"
 	"context"
 	"crypto/ed25519"
 	"log/slog"
@@ -13,8 +14,9 @@ import (
 )
 
 // idleTrackers is how many messages that nobody uses just now are kept in memory,
-// so that the requests of one upload do not read the same rows again and again.
-const idleTrackers = 1024
+// so that the requests of one upload do not read the same rows again and again. A
+// message may have 64 KiB of text.
+const idleTrackers = 256
 
 // Options of New; the zero value of each field has the default named.
 type Options struct {
@@ -35,7 +37,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	trackers map[Key]*tracker
-	idle     []*tracker // in order of release, may hold some that are in use again
+	idle     list.List // of *tracker without users, least recently used first
 
 	background sync.WaitGroup
 	ctx        context.Context
@@ -60,16 +62,10 @@ func New(store Store, blobs blob.Store, o Options) *Service {
 	}
 }
 
-// Close stops background hashing and closes every media object.
+// Close stops background hashing.
 func (s *Service) Close() error {
 	s.stop()
 	s.background.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, t := range s.trackers {
-		t.closeMedia()
-		delete(s.trackers, k)
-	}
 	return nil
 }
 
@@ -83,10 +79,7 @@ func (s *Service) Create(ctx context.Context, m Message, priv ed25519.PrivateKey
 
 // Get returns the message as it stands. NotFound.
 func (s *Service) Get(ctx context.Context, k Key) (Message, error) {
-	s.mu.Lock()
-	t := s.trackers[k]
-	s.mu.Unlock()
-	if t != nil {
+	if t := s.known(k); t != nil {
 		if m, ok := t.snapshot(); ok {
 			return m, nil
 		}
@@ -100,11 +93,16 @@ func (s *Service) Mail(ctx context.Context, k Key) ([]byte, error) { return s.st
 // Forget drops what is kept in memory of a message whose rows another service
 // changed (sent, state, media), so that the next use reads them again.
 func (s *Service) Forget(k Key) {
-	s.mu.Lock()
-	t := s.trackers[k]
-	s.mu.Unlock()
-	if t != nil {
+	if t := s.known(k); t != nil {
 		t.markStale()
+	}
+}
+
+// GiveUp ends the waiting of everybody who reads the media of a message that will not
+// arrive; they get why. What is here stays, and a later Writer begins anew.
+func (s *Service) GiveUp(k Key, why error) {
+	if t := s.known(k); t != nil {
+		t.giveUp(why)
 	}
 }
 
@@ -119,6 +117,10 @@ func (s *Service) Wait(ctx context.Context, k Key, lines int64) (Message, error)
 	defer s.release(t)
 	for {
 		m, changed, err := t.watch(ctx)
+		if err != nil && ctx.Err() != nil {
+			m, _ = t.snapshot()
+			return m, nil
+		}
 		if err != nil || m.Head.Lines > lines || !growing(m.Head.State) {
 			return m, err
 		}
@@ -158,13 +160,24 @@ func (s *Service) Leaves(ctx context.Context, k Key) activmail.LeafReader {
 	}
 }
 
+// known is the tracker of a message that has one.
+func (s *Service) known(k Key) *tracker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trackers[k]
+}
+
 // acquire returns the tracker of a message with one more user. Pair with release.
 func (s *Service) acquire(ctx context.Context, k Key) (*tracker, error) {
 	s.mu.Lock()
 	t := s.trackers[k]
 	if t == nil {
-		t = &tracker{s: s, key: k, changed: make(chan struct{}), stale: true}
+		t = newTracker(s, k)
 		s.trackers[k] = t
+	}
+	if t.idle != nil {
+		s.idle.Remove(t.idle)
+		t.idle = nil
 	}
 	t.users++
 	s.mu.Unlock()
@@ -175,20 +188,23 @@ func (s *Service) acquire(ctx context.Context, k Key) (*tracker, error) {
 	return t, nil
 }
 
+// release takes a user away. A tracker without users stays for a while, unless it
+// never learnt anything: of a message that is not here.
 func (s *Service) release(t *tracker) {
+	empty := t.empty()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.users--
-	if t.users > 0 {
+	if t.users--; t.users > 0 {
 		return
 	}
-	s.idle = append(s.idle, t)
-	for len(s.idle) > idleTrackers {
-		old := s.idle[0]
-		s.idle = s.idle[1:]
-		if old.users == 0 && s.trackers[old.key] == old && !old.hashing() {
-			delete(s.trackers, old.key)
-			old.closeMedia()
-		}
+	if empty {
+		delete(s.trackers, t.key)
+		return
+	}
+	t.idle = s.idle.PushBack(t)
+	if s.idle.Len() > idleTrackers {
+		old := s.idle.Remove(s.idle.Front()).(*tracker)
+		old.idle = nil
+		delete(s.trackers, old.key)
 	}
 }
