@@ -24,7 +24,8 @@ import (
 // Path of the policy document.
 const Path = "/.well-known/vam"
 
-// DefaultTimeout is how long the fetch may take, both places together.
+// DefaultTimeout is how long the fetch may take, both places together; the first gets
+// half of it.
 const DefaultTimeout = 60 * time.Second
 
 // Options of a Fetcher. Resolver is required.
@@ -66,8 +67,8 @@ func (f *Fetcher) FetchPolicy(ctx context.Context, domain vam.Domain) (activmail
 	defer cancel()
 	kind := vam.NotFound
 	var errs []error
-	for _, host := range []string{string(domain), "vam." + string(domain)} {
-		p, err := f.fetch(ctx, host)
+	for i, host := range []string{string(domain), "vam." + string(domain)} {
+		p, err := f.within(ctx, f.o.Timeout/time.Duration(2-i), host)
 		if err == nil {
 			return p, nil
 		}
@@ -81,6 +82,13 @@ func (f *Fetcher) FetchPolicy(ctx context.Context, domain vam.Domain) (activmail
 		errs = append(errs, fmt.Errorf("%s: %w", host, err))
 	}
 	return activmail.Policy{}, vam.Wrap(kind, errors.Join(errs...), "no policy document of %s can be had", domain)
+}
+
+// within leaves time for the second place when the first one is silent.
+func (f *Fetcher) within(ctx context.Context, limit time.Duration, host string) (activmail.Policy, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return f.fetch(ctx, host)
 }
 
 func (f *Fetcher) fetch(ctx context.Context, host string) (activmail.Policy, error) {
