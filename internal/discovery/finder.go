@@ -176,7 +176,7 @@ func (f *Finder) find(ctx context.Context, domain vam.Domain) (found, time.Durat
 		return found{}, 0, err
 	}
 	if nf := notFound(q.tcpErr); nf != nil {
-		why := vam.Errorf(vam.NotVAM, "%s does not publish %s._tcp, so it does not take VAM", domain, Service)
+		why := vam.Errorf(vam.NotVAM, "%s does not take video mail: there is no %s._tcp in its DNS; check the spelling of the domain", domain, Service)
 		got, life := f.absent(ctx, domain, q, why, nf.TTL, nf.Authenticated)
 		return got, life, nil
 	}

@@ -58,8 +58,8 @@ func TestLookupSaysNotVAM(t *testing.T) {
 		set  func(*dns)
 		text string
 	}{
-		{"no record", func(*dns) {}, "b.example does not publish _video-activmail._tcp, so it does not take VAM"},
-		{"udp alone", func(d *dns) { d.publish(false); delete(d.srv, tcpB) }, "b.example does not publish _video-activmail._tcp, so it does not take VAM"},
+		{"no record", func(*dns) {}, "b.example does not take video mail: there is no _video-activmail._tcp in its DNS; check the spelling of the domain"},
+		{"udp alone", func(d *dns) { d.publish(false); delete(d.srv, tcpB) }, "b.example does not take video mail: there is no _video-activmail._tcp in its DNS; check the spelling of the domain"},
 		{"explicitly none", func(d *dns) {
 			d.srv[tcpB] = discovery.Answer[discovery.SRV]{Records: []discovery.SRV{{Target: "."}}, TTL: time.Minute}
 		}, `b.example says in its DNS that it does not take VAM (the target of _video-activmail._tcp is ".")`},
