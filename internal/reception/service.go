@@ -116,6 +116,9 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 	if err := s.known(ctx, k, o); err != nil {
 		return activmail.OfferAnswer{}, false, err
 	}
+	if o.Size > s.o.MaxSize { // in words for the author, before the log says the same (AM-6.16)
+		return activmail.OfferAnswer{}, false, s.tooLarge(o.Size, o.Envelope.To[0].Domain)
+	}
 	cp, err := s.checkLog(o)
 	if err != nil {
 		return activmail.OfferAnswer{}, false, err
@@ -261,7 +264,7 @@ func (s *Service) judge(ctx context.Context, a, author vam.Address, size vam.Byt
 		return acct, "", nil, err
 	}
 	if size > s.o.MaxSize {
-		return acct, vam.Rejected, vam.Errorf(vam.TooLarge, "the message has %s and %s takes at most %s (set by its server); send a shorter or smaller one", size, a.Domain, s.o.MaxSize).WithProblem("too-large"), nil
+		return acct, vam.Rejected, s.tooLarge(size, a.Domain), nil
 	}
 	if room, limited := acct.Room(); limited && size > room {
 		return acct, vam.Rejected, vam.Errorf(vam.OverQuota, "the mailbox %s is full: it has room for %s (its quota of %s is set by its server) and this message needs %s; ask its owner to make room", a, room, acct.Quota, size).WithProblem("quota"), nil
@@ -277,6 +280,10 @@ func (s *Service) judge(ctx context.Context, a, author vam.Address, size vam.Byt
 		return acct, vam.Accepted, nil, nil
 	}
 	return acct, vam.Held, nil, nil
+}
+
+func (s *Service) tooLarge(size vam.Bytes, d vam.Domain) error {
+	return vam.Errorf(vam.TooLarge, "the message has %s and %s takes at most %s (set by its server); send a shorter or smaller one", size, d, s.o.MaxSize).WithProblem("too-large")
 }
 
 // State is the present answer for an offer. NotFound.
