@@ -1,6 +1,7 @@
 package portowner_test
 
 import (
+	"context"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -86,6 +87,16 @@ func TestFindWithoutProc(t *testing.T) {
 	_, err := portowner.NewTable(fstest.MapFS{}, nil).Find(t.Context(), portowner.TCP, 1398)
 	if vam.KindOf(err) != vam.Unavailable || !strings.Contains(err.Error(), "lsof -nP -i :1398") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestGivenUp: a context that has ended ends the search.
+func TestGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	sockets, err := portowner.NewTable(proc(), nil).Find(ctx, portowner.TCP, 1398)
+	if err == nil {
+		t.Errorf("%v", sockets)
 	}
 }
 
