@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// inParallel numbers n pieces of work from 0 on and lets workers take them: each
+// InParallel numbers n pieces of work from 0 on and lets workers take them: each
 // calls next until there is no more. The first error ends them all.
-func inParallel(ctx context.Context, n, workers int, work func(ctx context.Context, next func() (int, bool)) error) error {
+func InParallel(ctx context.Context, n, workers int, work func(ctx context.Context, next func() (int, bool)) error) error {
 	var taken atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	for range workers {

@@ -227,7 +227,7 @@ func (p *Postfix) Burst(ctx context.Context, n, sessions int, size vam.Bytes, at
 	}
 	out := Burst{Messages: n, Bytes: size}
 	start := time.Now()
-	err := inParallel(ctx, n, sessions, func(ctx context.Context, next func() (int, bool)) error {
+	err := InParallel(ctx, n, sessions, func(ctx context.Context, next func() (int, bool)) error {
 		s, err := dialSMTP(ctx, p.track, p.addr)
 		if err != nil {
 			return err

@@ -44,6 +44,8 @@ type Goal struct {
 // Race is one table.
 type Race struct {
 	Name, Title string
+	// Setting is what holds for all: sizes, path, what is timed.
+	Setting string
 	// Unit of the values, such as "MB/s".
 	Unit string
 	// Smaller says that a smaller value is better.
@@ -81,6 +83,7 @@ type Outcome struct {
 type Result struct {
 	Name    string    `json:"name"`
 	Title   string    `json:"title"`
+	Setting string    `json:"setting,omitempty"`
 	Unit    string    `json:"unit"`
 	Smaller bool      `json:"smaller_is_better,omitempty"`
 	Base    string    `json:"base"`
@@ -123,7 +126,7 @@ func (r Race) Run(ctx context.Context, rounds int, log io.Writer) (Result, error
 }
 
 func (r Race) result(rounds int, samples [][]Sample, errs []error) Result {
-	res := Result{Name: r.Name, Title: r.Title, Unit: r.Unit, Smaller: r.Smaller, Base: r.Base, Rounds: rounds}
+	res := Result{Name: r.Name, Title: r.Title, Setting: r.Setting, Unit: r.Unit, Smaller: r.Smaller, Base: r.Base, Rounds: rounds}
 	if res.Base == "" && len(r.Contestants) > 0 {
 		res.Base = r.Contestants[0].Name
 	}

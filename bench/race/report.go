@@ -3,6 +3,7 @@ package race
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -75,18 +76,26 @@ type Report struct {
 	Results []Result  `json:"results"`
 }
 
-// Save writes the report as JSON into a file of dir that is named after its time,
-// and returns the name.
-func (r Report) Save(dir string) (string, error) {
+// The files that Save writes.
+const (
+	LatestJSON = "latest.json"
+	LatestText = "latest.md"
+)
+
+// Save writes the report into dir, over the one before: LatestJSON for programs,
+// LatestText for people.
+func (r Report) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return err
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return "", err
+		return err
 	}
-	name := filepath.Join(dir, r.When.UTC().Format("20060102T150405Z")+".json")
-	return name, os.WriteFile(name, append(b, '\n'), 0o644)
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, LatestJSON), append(b, '\n'), 0o644),
+		os.WriteFile(filepath.Join(dir, LatestText), []byte(r.Markdown()), 0o644),
+	)
 }
 
 // Print writes the table of a result for people.
@@ -95,8 +104,13 @@ func (r Result) Print(w io.Writer) error {
 	if r.Smaller {
 		better = "less is better"
 	}
-	if _, err := fmt.Fprintf(w, "\n%s (%s, %s; median of up to %d)\n", r.Title, r.Unit, better, r.Rounds); err != nil {
+	if _, err := fmt.Fprintf(w, "\n%s (%s, %s; %s)\n", r.Title, r.Unit, better, runs(r.Rounds)); err != nil {
 		return err
+	}
+	if r.Setting != "" {
+		if _, err := fmt.Fprintf(w, "  %s\n", r.Setting); err != nil {
+			return err
+		}
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(t, "  \t%s\tratio\tmin–max\tcongestion\t\n", r.Unit)
@@ -105,8 +119,7 @@ func (r Result) Print(w io.Writer) error {
 			_, _ = fmt.Fprintf(t, "  %s\t–\t–\t–\t%s\tnot measured: %s\n", row.Name, row.Congestion, row.Error)
 			continue
 		}
-		lo, hi := slices.Min(append(row.Samples, row.Median)), slices.Max(append(row.Samples, row.Median))
-		_, _ = fmt.Fprintf(t, "  %s\t%s\t%.2f\t%s–%s\t%s\t%s\n", row.Name, number(row.Median), row.Ratio, number(lo), number(hi), row.Congestion, remarks(row))
+		_, _ = fmt.Fprintf(t, "  %s\t%s\t%.2f\t%s\t%s\t%s\n", row.Name, number(row.Median), row.Ratio, row.span(), row.Congestion, remarks(row))
 	}
 	for _, g := range r.Goals {
 		_, _ = fmt.Fprintf(t, "  %s\n", g)
@@ -115,22 +128,27 @@ func (r Result) Print(w io.Writer) error {
 }
 
 // String is the goal and what came of it in one sentence.
-func (o Outcome) String() string {
-	sign := "≥"
-	if o.AtMost {
-		sign = "≤"
+func (o Outcome) String() string { return "goal: " + o.aim() + ": " + o.verdict() }
+
+// verdict says whether the goal is met, and by how much it is not.
+func (o Outcome) verdict() string {
+	if o.Measured == 0 {
+		return "not measured"
 	}
-	s := fmt.Sprintf("goal: %s %s %s", o.Name, sign, strconv.FormatFloat(o.Ratio, 'g', 4, 64))
-	if o.Of != "" {
-		s += " × " + o.Of
+	word := "met"
+	if !o.Met {
+		off := o.Measured/o.Ratio - 1
+		word = fmt.Sprintf("MISSED by %.0f %%", 100*max(off, -off))
 	}
-	switch {
-	case o.Measured == 0:
-		return s + ": not measured"
-	case o.Met:
-		return fmt.Sprintf("%s: met, %.2f", s, o.Measured)
+	return word + ", " + number(o.Measured)
+}
+
+// runs says what the value of a row is.
+func runs(n int) string {
+	if n == 1 {
+		return "one run"
 	}
-	return fmt.Sprintf("%s: MISSED, %.2f", s, o.Measured)
+	return fmt.Sprintf("median of up to %d", n)
 }
 
 // remarks are the further figures and the note of a row.
@@ -157,3 +175,6 @@ func number(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
+
+// short writes a goal's number.
+func short(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
