@@ -3,6 +3,8 @@
 package admission
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +13,8 @@ import (
 	"github.com/videoactivmail/vam"
 )
 
-// Rate is Events each Per, of which Burst may come at once. The zero Rate is no
-// limit.
+// Rate is Events each Per, of which Burst may come at once; a Burst of 0 is Events.
+// The zero Rate is no limit.
 type Rate struct {
 	Events int
 	Per    time.Duration
@@ -23,10 +25,16 @@ func (r Rate) limit() rate.Limit {
 	return rate.Limit(float64(r.Events) / r.Per.Seconds())
 }
 
+func (r Rate) burst() int {
+	if r.Burst == 0 {
+		return r.Events
+	}
+	return r.Burst
+}
+
 // Buckets has one bucket for each key. It is safe for concurrent use.
 type Buckets struct {
 	what string
-	max  int
 	now  func() time.Time
 
 	mu   sync.Mutex
@@ -39,9 +47,8 @@ type bucket struct {
 	used time.Time
 }
 
-// maxKeys bounds what strangers can make the server remember. A bucket that is full
-// again is the same as none, so the ones that were not used for longest go first.
-const maxKeys = 10_000
+// MaxKeys bounds what strangers can make a Buckets remember.
+const MaxKeys = 10_000
 
 // NewBuckets counts what, a plural for people such as "messages". nil now is
 // time.Now.
@@ -49,57 +56,75 @@ func NewBuckets(what string, now func() time.Time) *Buckets {
 	if now == nil {
 		now = time.Now
 	}
-	return &Buckets{what: what, max: maxKeys, now: now, keys: map[string]*bucket{}}
+	return &Buckets{what: what, now: now, keys: map[string]*bucket{}}
 }
 
 // Take takes n from the key's bucket at rate r. Busy, with the time after which it
-// is worth trying again, when there are not as many; nothing is taken then.
+// is worth trying again, when there are not as many; nothing is taken then. More than
+// the burst is never there. A key whose rate changes keeps what it has used.
 func (b *Buckets) Take(key string, r Rate, n int) error {
-	if r == (Rate{}) || n == 0 {
+	if r == (Rate{}) || n <= 0 {
 		return nil
 	}
 	now := b.now()
 	b.mu.Lock()
-	x := b.keys[key]
-	if x == nil || x.rate != r {
-		b.makeRoom()
-		x = &bucket{l: rate.NewLimiter(r.limit(), r.Burst), rate: r}
-		b.keys[key] = x
+	defer b.mu.Unlock()
+	res := b.bucket(key, r, now).ReserveN(now, n)
+	if !res.OK() {
+		return b.refuse(key, r, r.Per)
 	}
-	x.used = now
-	b.mu.Unlock()
-	res := x.l.ReserveN(now, n)
-	if res.OK() {
-		wait := res.DelayFrom(now)
-		if wait == 0 {
-			return nil
-		}
+	if wait := res.DelayFrom(now); wait > 0 {
 		res.CancelAt(now)
 		return b.refuse(key, r, wait)
 	}
-	return b.refuse(key, r, r.Per)
+	return nil
 }
+
+// bucket finds or makes the bucket of a key; mu is held.
+func (b *Buckets) bucket(key string, r Rate, now time.Time) *rate.Limiter {
+	x := b.keys[key]
+	switch {
+	case x == nil:
+		b.makeRoom(now)
+		x = &bucket{l: rate.NewLimiter(r.limit(), r.burst()), rate: r}
+		b.keys[key] = x
+	case x.rate != r:
+		x.l.SetLimitAt(now, r.limit())
+		x.l.SetBurstAt(now, r.burst())
+		x.rate = r
+	}
+	x.used = now
+	return x.l
+}
+
+// longestWait is the most that a refusal asks for.
+const longestWait = 30 * 24 * time.Hour
 
 func (b *Buckets) refuse(key string, r Rate, wait time.Duration) error {
-	return vam.Errorf(vam.Busy, "%s: at most %d %s in %s (this server's limit); try again in %s", key, r.Events, b.what, r.Per, wait.Round(time.Second)+time.Second).
-		WithProblem("rate").WithRetry(wait.Round(time.Second) + time.Second)
+	wait = min(wait, longestWait).Round(time.Second) + time.Second
+	return vam.Errorf(vam.Busy, "%s: at most %d %s in %s (this server's limit); try again in %s", key, r.Events, b.what, r.Per, wait).
+		WithProblem("rate").WithRetry(wait)
 }
 
-// makeRoom drops the longest unused tenth when the map is full; mu is held.
-func (b *Buckets) makeRoom() {
-	if len(b.keys) < b.max {
+// makeRoom keeps the map within MaxKeys; mu is held. A bucket that is full again is
+// the same as none, so these go first. When strangers keep all of them busy, the
+// tenth that was not used for longest goes.
+func (b *Buckets) makeRoom(now time.Time) {
+	if len(b.keys) < MaxKeys {
 		return
 	}
-	var oldest time.Time
-	for _, x := range b.keys {
-		if oldest.IsZero() || x.used.Before(oldest) {
-			oldest = x.used
+	for key, x := range b.keys {
+		if x.l.TokensAt(now) >= float64(x.rate.burst()) {
+			delete(b.keys, key)
 		}
 	}
-	cut := oldest.Add(b.now().Sub(oldest) / 10)
-	for k, x := range b.keys {
-		if !x.used.After(cut) {
-			delete(b.keys, k)
-		}
+	// A tenth at once, so that the look at all of them pays for many keys.
+	excess := len(b.keys) - MaxKeys*9/10
+	if excess <= 0 {
+		return
+	}
+	oldest := slices.SortedFunc(maps.Keys(b.keys), func(x, y string) int { return b.keys[x].used.Compare(b.keys[y].used) })
+	for _, key := range oldest[:excess] {
+		delete(b.keys, key)
 	}
 }

@@ -90,8 +90,11 @@ type Store interface {
 	// Release ends every lease that is not owner's: at start, when the data folder's
 	// lock says that no other process can be alive.
 	Release(ctx context.Context, owner string) error
-	// NextDue is a time after now before which no further job of kinds becomes due by
-	// the clock alone, zero when none waits for its time.
+	// NextDue is the next time after now at which the clock alone can bring Lease a job
+	// of kinds: the first job of a kind and domain becomes due, a lease ends, or a domain
+	// may be tried again. What stands behind a job of its kind and domain that is due
+	// already waits for that one. Zero when nothing waits for its time. It may be too
+	// early, never too late.
 	NextDue(ctx context.Context, kinds []Kind, now time.Time) (time.Time, error)
 	// Jobs lists up to limit jobs in order of NextAt, of one domain when it is set.
 	Jobs(ctx context.Context, domain vam.Domain, limit int) ([]Job, error)

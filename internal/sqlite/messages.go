@@ -194,7 +194,7 @@ func updateHead(ctx context.Context, tx *sql.Tx, id int64, h message.Head, now t
 	_, err := tx.ExecContext(ctx, `UPDATE message SET state = ?2, lines = ?3, root = ?4, checkpoint = ?5, media_bytes = ?6, duration = ?7,
 			sealed_at = ?8, digest = ?9, identity = ?10, sides = ?11, changed = ?12,
 			expires = CASE ?13 WHEN 0 THEN expires ELSE ?13 END WHERE id = ?1`,
-		id, h.State, h.Lines, h.Root[:], h.Checkpoint, h.MediaBytes, h.Duration.Microseconds(),
+		id, h.State, h.Lines, h.Root[:], append([]byte{}, h.Checkpoint...), h.MediaBytes, h.Duration.Microseconds(),
 		micros(h.SealedAt), h.Digest[:], h.Identity[:], h.Sides, micros(now), micros(h.Expires))
 	return err
 }

@@ -1,0 +1,430 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/blob"
+	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/queue"
+	"github.com/videoactivmail/vam/internal/reception"
+)
+
+// Receptions tests reception.Store.
+func Receptions(t *testing.T, open Opener) {
+	run(t, open, map[string]func(*world){
+		"Take":          testTake,
+		"TakeTwice":     testTakeTwice,
+		"TakeAnother":   testTakeAnother,
+		"TakeComplete":  testTakeComplete,
+		"TakePurged":    testTakePurged,
+		"TakeIsWhole":   testTakeIsWhole,
+		"Offers":        testOffers,
+		"RenewToken":    testRenewToken,
+		"Accept":        testAccept,
+		"AcceptStored":  testAcceptComplete,
+		"Refuse":        testRefuse,
+		"DecideRefused": testDecideRefused,
+		"DecideRace":    testDecideRace,
+		"Fail":          testConcludeFailed,
+		"Withdraw":      testConcludeWithdrawn,
+		"Wanted":        testWanted,
+		"Enqueue":       testReceptionEnqueue,
+		"HeldSince":     testHeldSince,
+		"Forget":        testForget,
+	})
+}
+
+func testTake(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.key(away)
+	t := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Held}, answer{account.Account{Address: addr(w, "No.Body@home.example")}, vam.Rejected})
+	t.Message.Head.Duration = 90 * time.Second
+	_, err := w.Receptions.Offered(w.Context(), k, t.Offered.ID)
+	w.wantKind("before it was taken", err, vam.NotFound)
+	w.equal("the answer", w.take(t), t.Offered)
+	w.stays(func() {
+		w.equal("the offer", got(w.Receptions.Offered(w.Context(), k, t.Offered.ID))(w), t.Offered)
+		w.equal("the message", w.message(k), t.Message)
+		w.equal("bob's entry", w.entry(bob, k), t.Entries[0])
+		w.equal("ann's entry", w.entry(ann, k), t.Entries[1])
+	})
+	w.wantJobs(queue.Pull, k.String())
+	_, err = w.Receptions.Offered(w.Context(), k, k.ID)
+	w.wantKind("another offer", err, vam.NotFound)
+	_, err = w.Receptions.Offered(w.Context(), w.key(away), t.Offered.ID)
+	w.wantKind("of another message", err, vam.NotFound)
+}
+
+func testTakeTwice(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.key(away)
+	first := w.taking(k, answer{bob, vam.Held})
+	w.equal("of 6 at the same time", w.together(6, func(int) (bool, error) {
+		o, err := w.Receptions.Take(w.Context(), first)
+		return o.Digest == first.Offered.Digest, err
+	}), 6)
+	w.pass(time.Hour)
+	// The same offer, with what would be decided now.
+	again := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted})
+	again.Offered.ID = first.Offered.ID
+	w.equal("the answer", w.take(again), first.Offered)
+	w.stays(func() {
+		w.equal("the offer", got(w.Receptions.Offers(w.Context(), k))(w), []reception.Offered{first.Offered})
+		w.equal("the entry", w.entry(bob, k), first.Entries[0])
+		_, err := w.Receptions.InboxEntry(w.Context(), ann.ID, k)
+		w.wantKind("another entry", err, vam.NotFound)
+	})
+	w.wantJobs(queue.Pull)
+}
+
+// A second offer of a message shows it once in each mailbox (AM-6.19).
+func testTakeAnother(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Held})
+	held := w.entry(bob, k)
+	w.pass(time.Hour)
+	t := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted})
+	t.Message.Subject, t.Mail = "another letter", []byte("another letter")
+	w.equal("its answer", w.take(t), t.Offered)
+	w.stays(func() {
+		w.equal("bob's entry", w.entry(bob, k), held)
+		w.equal("ann's entry", w.entry(ann, k), t.Entries[1])
+		w.equal("the message", w.message(k).Subject, "hello")
+		w.equal("what bob has", len(got(w.Mailboxes.Entries(w.Context(), bob.ID, mailbox.Filter{Folder: mailbox.Inbox}))(w)), 1)
+	})
+	w.wantJobs(queue.Pull, k.String())
+}
+
+func testTakeComplete(w *world) {
+	bob, ann, eve := w.account("bob"), w.account("ann"), w.account("eve")
+	k := w.received(answer{bob, vam.Accepted})
+	w.complete(k, "x", away)
+	w.jobs(queue.Receipt)
+	w.jobs(queue.Pull)
+	w.pass(time.Hour)
+	t := w.taking(k, answer{ann, vam.Accepted}, answer{eve, vam.Held})
+	o := w.take(t)
+	w.equal("the answer", []vam.RecipientState{o.Rcpts[0].State, o.Rcpts[1].State}, []vam.RecipientState{vam.Stored, vam.Held})
+	w.stays(func() {
+		w.wantEntry(ann, k, mailbox.Stored)
+		w.wantEntry(eve, k, mailbox.Held)
+		w.equal("the offer", rcptStates(w, k), []vam.RecipientState{vam.Stored, vam.Held})
+	})
+	w.wantJobs(queue.Pull)
+	w.wantJobs(queue.Receipt, receiptKey(k, ann.Address, activmail.EventStored))
+}
+
+// Whoever deletes a message does not take it from somebody to whom it is offered later.
+func testTakePurged(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Accepted})
+	w.complete(k, "x", away)
+	w.ok(w.Mailboxes.DeleteEntry(w.Context(), bob.ID, k.Origin, k.ID))
+	w.equal("detached", got(w.Retention.Detach(w.Context(), 10))(w), []message.Key{k})
+	w.equal("its state", w.message(k).State, vam.Purged)
+	w.jobs(queue.Pull)
+	w.pass(time.Hour)
+	w.take(w.taking(k, answer{account.Account{Address: addr(w, "nobody@home.example")}, vam.Rejected}))
+	w.equal("for nobody it stays away", w.message(k).State, vam.Purged)
+	w.pass(time.Hour)
+	t := w.taking(k, answer{ann, vam.Accepted})
+	w.take(t)
+	w.stays(func() {
+		m := w.message(k)
+		w.equal("the message", []any{m.State, m.Complete, m.Head.Lines, m.Media}, []any{vam.Sealed, false, int64(3), blob.ID{}})
+		w.equal("its mail", got(w.Messages.Mail(w.Context(), k))(w), t.Mail)
+		w.wantEntry(ann, k, mailbox.Arriving)
+	})
+	w.wantJobs(queue.Pull, k.String())
+	w.equal("it is held", len(got(w.Retention.Detach(w.Context(), 10))(w)), 0)
+}
+
+func testTakeIsWhole(w *world) {
+	bob := w.account("bob")
+	k := w.key(away)
+	t := w.taking(k, answer{bob, vam.Accepted})
+	t.Jobs = append(t.Jobs, queue.Job{Kind: queue.Pull, Key: "too large", Payload: make([]byte, queue.MaxPayload+1)})
+	_, err := w.Receptions.Take(w.Context(), t)
+	w.wantKind("an offer with a job that does not fit", err, vam.TooLarge)
+	w.stays(func() {
+		_, err := w.Messages.Message(w.Context(), k)
+		w.wantKind("the message", err, vam.NotFound)
+		_, err = w.Receptions.InboxEntry(w.Context(), bob.ID, k)
+		w.wantKind("the entry", err, vam.NotFound)
+	})
+	w.wantJobs(queue.Pull)
+}
+
+func testOffers(w *world) {
+	bob := w.account("bob")
+	k := w.key(away)
+	var want []reception.Offered
+	for range 3 {
+		t := w.taking(k, answer{bob, vam.Accepted})
+		w.take(t)
+		want = append([]reception.Offered{t.Offered}, want...)
+		w.pass(time.Second)
+	}
+	w.received(answer{bob, vam.Accepted})
+	w.stays(func() { w.equal("offers, the newest first", got(w.Receptions.Offers(w.Context(), k))(w), want) })
+	_, err := w.Receptions.Offers(w.Context(), w.key(away))
+	w.wantKind("of nothing", err, vam.NotFound)
+}
+
+func testRenewToken(w *world) {
+	bob := w.account("bob")
+	k := w.key(away)
+	o := w.take(w.taking(k, answer{bob, vam.Accepted}))
+	other := w.take(w.taking(w.key(away), answer{bob, vam.Accepted}))
+	o.Token, o.Expires = activmail.NewPullToken(), w.now().Add(48*time.Hour)
+	w.twice(func() error { return w.Receptions.RenewToken(w.Context(), k, o.ID, o.Token, o.Expires) })
+	w.stays(func() {
+		w.equal("the offer", got(w.Receptions.Offered(w.Context(), k, o.ID))(w), o)
+		w.equal("another one", got(w.Receptions.Offered(w.Context(), other.Key, other.ID))(w), other)
+	})
+	w.wantKind("of another offer", w.Receptions.RenewToken(w.Context(), k, other.ID, o.Token, o.Expires), vam.NotFound)
+	w.wantKind("of nothing", w.Receptions.RenewToken(w.Context(), w.key(away), o.ID, o.Token, o.Expires), vam.NotFound)
+}
+
+func owed(k message.Key, a vam.Address, event activmail.ReceiptEvent, at time.Time) reception.Owed {
+	return reception.Owed{Key: k, Receipt: activmail.Receipt{Recipient: a, Event: event, At: at.Truncate(time.Second)}}
+}
+
+func testAccept(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Held}, answer{ann, vam.Held})
+	w.pass(time.Hour)
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, vam.Accepted, []reception.Owed{owed(k, bob.Address, activmail.EventAccepted, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now()))
+	w.stays(func() {
+		e := w.entry(bob, k)
+		w.equal("the entry", []any{e.State, e.Reason, e.Changed}, []any{mailbox.Arriving, "", w.now()})
+		w.wantEntry(ann, k, mailbox.Held)
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Accepted, vam.Held})
+		w.equal("the author", got(w.Accounts.Standing(w.Context(), bob.ID, w.message(k).Author))(w), account.Known)
+		w.equal("for the other", got(w.Accounts.Standing(w.Context(), ann.ID, w.message(k).Author))(w), account.Unknown)
+	})
+	w.wantJobs(queue.Pull, k.String())
+	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventAccepted))
+}
+
+func testAcceptComplete(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held})
+	w.complete(k, "x", away)
+	w.jobs(queue.Receipt)
+	w.jobs(queue.Pull)
+	w.ok(w.Receptions.Decide(w.Context(), ann.ID, k, vam.Accepted, []reception.Owed{owed(k, ann.Address, activmail.EventAccepted, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now()))
+	w.stays(func() {
+		w.wantEntry(ann, k, mailbox.Stored)
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Stored, vam.Stored})
+	})
+	w.wantJobs(queue.Pull)
+	w.wantJobs(queue.Receipt, receiptKey(k, ann.Address, activmail.EventAccepted), receiptKey(k, ann.Address, activmail.EventStored))
+}
+
+func testRefuse(w *world) {
+	bob := w.account("bob")
+	for to, want := range map[vam.RecipientState]mailbox.State{vam.Declined: mailbox.Declined, vam.Lapsed: mailbox.Lapsed} {
+		k := w.received(answer{bob, vam.Held})
+		event := activmail.ReceiptEvent(to)
+		w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, to, []reception.Owed{owed(k, bob.Address, event, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now()))
+		w.stays(func() {
+			w.wantEntry(bob, k, want)
+			w.equal("the recipient", rcptStates(w, k), []vam.RecipientState{to})
+			w.equal("the author", got(w.Accounts.Standing(w.Context(), bob.ID, w.message(k).Author))(w), account.Unknown)
+		})
+		w.wantJobs(queue.Pull)
+		w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, event))
+	}
+	silent := w.received(answer{bob, vam.Held})
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, silent, vam.Declined, nil, nil, w.now()))
+	w.wantJobs(queue.Receipt)
+}
+
+func testDecideRefused(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held})
+	decide := func(a account.Account, k message.Key, to vam.RecipientState) error {
+		return w.Receptions.Decide(w.Context(), a.ID, k, to, []reception.Owed{owed(k, a.Address, activmail.EventAccepted, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now())
+	}
+	w.jobs(queue.Pull)
+	w.wantKind("an entry that is not held", decide(bob, k, vam.Declined), vam.Conflict)
+	w.ok(decide(ann, k, vam.Declined))
+	w.jobs(queue.Receipt)
+	w.wantKind("deciding twice", decide(ann, k, vam.Accepted), vam.Conflict)
+	w.wantKind("no entry", decide(w.account("eve"), k, vam.Accepted), vam.NotFound)
+	w.wantKind("no message", decide(ann, w.key(away), vam.Accepted), vam.NotFound)
+	w.wantKind("a state that is no decision", decide(ann, w.received(answer{ann, vam.Held}), vam.Played), vam.Internal)
+	w.stays(func() {
+		w.wantEntry(bob, k, mailbox.Arriving)
+		w.wantEntry(ann, k, mailbox.Declined)
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Accepted, vam.Declined})
+	})
+	w.wantJobs(queue.Pull)
+	w.wantJobs(queue.Receipt)
+}
+
+func testDecideRace(w *world) {
+	bob := w.account("bob")
+	k := w.received(answer{bob, vam.Held})
+	won := w.together(6, func(i int) (bool, error) {
+		to := []vam.RecipientState{vam.Accepted, vam.Declined, vam.Lapsed}[i%3]
+		err := w.Receptions.Decide(w.Context(), bob.ID, k, to, []reception.Owed{owed(k, bob.Address, activmail.ReceiptEvent(to), w.now())}, nil, w.now())
+		if err != nil && vam.KindOf(err) == vam.Conflict {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	w.equal("decisions", won, 1)
+	w.equal("receipts", len(w.jobs(queue.Receipt)), 1)
+}
+
+func testConcludeFailed(w *world) {
+	bob, ann, eve := w.account("bob"), w.account("ann"), w.account("eve")
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held}, answer{account.Account{Address: addr(w, "no@home.example")}, vam.Rejected})
+	done := w.received(answer{eve, vam.Accepted})
+	w.complete(done, "x", away)
+	w.jobs(queue.Receipt)
+	w.pass(time.Hour)
+	conclude := func(k message.Key) {
+		w.Helper()
+		w.ok(w.Receptions.Conclude(w.Context(), k, vam.Failed, activmail.EventFailed, "5.6.0", "it is broken", w.now()))
+	}
+	conclude(k)
+	conclude(done)
+	w.stays(func() {
+		e := w.entry(bob, k)
+		w.equal("the entry", []any{e.State, e.Reason, e.Changed}, []any{mailbox.Failed, "it is broken", w.now()})
+		w.wantEntry(ann, k, mailbox.Held)
+		w.wantEntry(eve, done, mailbox.Stored)
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Failed, vam.Held, vam.Rejected})
+		o := got(w.Receptions.Offers(w.Context(), k))(w)[0]
+		w.equal("the reason", []string{o.Rcpts[0].Code, o.Rcpts[0].Text}, []string{"5.6.0", "it is broken"})
+		w.equal("stored ones", rcptStates(w, done), []vam.RecipientState{vam.Stored})
+	})
+	jobs := w.jobs(queue.Receipt)
+	if len(jobs) != 1 {
+		w.Fatalf("%d receipts are owed, want one", len(jobs))
+	}
+	r := got(activmail.ParseReceipt(jobs[0].Payload, activmail.DefaultLimits()))(w)
+	w.equal("the receipt", r, activmail.Receipt{Recipient: bob.Address, Event: activmail.EventFailed, Code: "5.6.0", Text: "it is broken", At: w.now().Truncate(time.Second)})
+	w.equal("the job", []any{jobs[0].Key, jobs[0].Domain, jobs[0].NextAt}, []any{receiptKey(k, bob.Address, activmail.EventFailed), away, w.now()})
+	if jobs[0].Deadline.Before(w.now().Add(96 * time.Hour)) {
+		w.Errorf("the receipt is tried until %v, want at least 4 days", jobs[0].Deadline)
+	}
+	conclude(k)
+	w.wantJobs(queue.Receipt)
+}
+
+func testConcludeWithdrawn(w *world) {
+	bob, ann, eve, dan := w.account("bob"), w.account("ann"), w.account("eve"), w.account("dan")
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held}, answer{eve, vam.Held})
+	w.pass(time.Second)
+	w.complete(k, "x", away)
+	w.ok(w.Receptions.Decide(w.Context(), eve.ID, k, vam.Lapsed, nil, nil, w.now()))
+	w.take(w.taking(k, answer{dan, vam.Held}))
+	w.jobs(queue.Receipt)
+	for range 2 {
+		w.ok(w.Receptions.Conclude(w.Context(), k, vam.Withdrawn, activmail.EventWithdrawn, "", "taken back", w.now()))
+	}
+	w.stays(func() {
+		for a, want := range map[*account.Account]mailbox.State{&bob: mailbox.Withdrawn, &ann: mailbox.Withdrawn, &dan: mailbox.Withdrawn, &eve: mailbox.Lapsed} {
+			w.wantEntry(*a, k, want)
+		}
+		w.equal("the newest offer", rcptStates(w, k), []vam.RecipientState{vam.Withdrawn})
+	})
+	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventWithdrawn), receiptKey(k, ann.Address, activmail.EventWithdrawn), receiptKey(k, dan.Address, activmail.EventWithdrawn))
+	w.ok(w.Receptions.Conclude(w.Context(), w.key(away), vam.Withdrawn, activmail.EventWithdrawn, "", "", w.now()))
+}
+
+func testWanted(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	wanted := func(k message.Key, want bool) {
+		w.Helper()
+		if yes := got(w.Receptions.Wanted(w.Context(), k))(w); yes != want {
+			w.Errorf("wanted: %v, want %v", yes, want)
+		}
+	}
+	k := w.received(answer{bob, vam.Held})
+	wanted(k, false)
+	w.pass(time.Second)
+	w.take(w.taking(k, answer{ann, vam.Accepted}))
+	w.stays(func() { wanted(k, true) })
+	w.ok(w.Mailboxes.DeleteEntry(w.Context(), ann.ID, k.Origin, k.ID))
+	wanted(k, false)
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, vam.Accepted, nil, nil, w.now()))
+	wanted(k, true)
+	w.complete(k, "x", away)
+	wanted(k, false)
+	wanted(w.key(away), false)
+}
+
+func testReceptionEnqueue(w *world) {
+	k := w.key(away)
+	w.twice(func() error { return w.Receptions.Enqueue(w.Context(), pullJob(k, w.now())) })
+	w.stays(func() {})
+	w.wantJobs(queue.Pull, k.String())
+}
+
+func testHeldSince(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	first := w.received(answer{bob, vam.Held})
+	w.pass(time.Hour)
+	second := w.received(answer{ann, vam.Held}, answer{bob, vam.Accepted})
+	w.pass(time.Hour)
+	third := w.received(answer{bob, vam.Held})
+	decided := w.received(answer{bob, vam.Held})
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, decided, vam.Declined, nil, nil, w.now()))
+	held := func(before time.Duration, limit int) []message.Key {
+		w.Helper()
+		return keysOf(got(w.Receptions.HeldSince(w.Context(), w.now().Add(-before), limit))(w))
+	}
+	w.stays(func() { w.equal("all", held(-time.Second, 10), []message.Key{first, second, third}) })
+	w.equal("at most two", held(-time.Second, 2), []message.Key{first, second})
+	w.equal("older ones", held(30*time.Minute, 10), []message.Key{first, second})
+	w.equal("none so old", held(3*time.Hour, 10), []message.Key(nil))
+	w.equal("whose", got(w.Receptions.HeldSince(w.Context(), w.now(), 10))(w)[1].Account, ann.ID)
+}
+
+func testForget(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	nobody := answer{account.Account{Address: addr(w, "no@home.example")}, vam.Rejected}
+	rejected, held, late, arriving := w.received(nobody), w.received(answer{bob, vam.Held}), w.received(answer{bob, vam.Held}), w.received(answer{bob, vam.Accepted}, answer{ann, vam.Accepted})
+	w.pass(50 * 24 * time.Hour)
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, late, vam.Lapsed, nil, nil, w.now()))
+	w.pass(20 * 24 * time.Hour)
+	fresh := w.received(nobody)
+	forget := func(what string, want int) {
+		w.Helper()
+		w.equal(what, got(w.Receptions.Forget(w.Context(), w.now().Add(-60*24*time.Hour), 10))(w), want)
+	}
+	offers := func(k message.Key) int { return len(got(w.Receptions.Offers(w.Context(), k))(w)) }
+	forget("first", 1)
+	forget("again", 0)
+	w.stays(func() {
+		w.equal("a rejected one", offers(rejected), 0)
+		w.equal("one that is held", offers(held), 1)
+		w.equal("one that was decided lately", offers(late), 1)
+		w.equal("one that is arriving", offers(arriving), 1)
+		w.equal("a fresh one", offers(fresh), 1)
+	})
+	w.pass(41 * 24 * time.Hour)
+	forget("60 days after the decision, and the fresh one", 1)
+	w.ok(w.Mailboxes.DeleteEntry(w.Context(), bob.ID, held.Origin, held.ID))
+	w.ok(w.Mailboxes.DeleteEntry(w.Context(), bob.ID, arriving.Origin, arriving.ID))
+	forget("whose entry was deleted", 1)
+	w.ok(w.Accounts.DeleteAccount(w.Context(), ann.ID))
+	forget("whose account was", 1)
+	w.pass(60 * 24 * time.Hour)
+	for range 3 {
+		w.received(nobody)
+	}
+	w.pass(61 * 24 * time.Hour)
+	w.equal("at most three of four", got(w.Receptions.Forget(w.Context(), w.now().Add(-60*24*time.Hour), 3))(w), 3)
+	forget("the rest", 1)
+}
