@@ -87,7 +87,7 @@ func makeCA(now func() time.Time) (*CA, []byte, error) {
 	t := now()
 	template := &x509.Certificate{
 		SerialNumber: serial(),
-		Subject:      pkix.Name{CommonName: "vam local authority", Organization: []string{"not for the Internet"}},
+		Subject:      pkix.Name{CommonName: localAuthority, Organization: []string{"not for the Internet"}},
 		NotBefore:    t.Add(-backdate), NotAfter: t.Add(caLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -118,6 +118,12 @@ func parseCA(name string, b []byte, now func() time.Time) (*CA, error) {
 	}
 	return &CA{cert: pair.Leaf, key: pair.PrivateKey.(crypto.Signer), now: now}, nil
 }
+
+// localAuthority is the name of every CA's certificate.
+const localAuthority = "vam local authority"
+
+// Local reports whether an authority of this package issued cert.
+func Local(cert *x509.Certificate) bool { return cert.Issuer.CommonName == localAuthority }
 
 // Certificate is the authority's own.
 func (c *CA) Certificate() *x509.Certificate { return c.cert }
