@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/account"
@@ -17,13 +20,13 @@ import (
 )
 
 type accountCmd struct {
-	List   accountListCmd   `cmd:"" default:"1" help:"List accounts (the default)."`
-	Add    accountAddCmd    `cmd:"" help:"Add an account and print a token for it."`
-	Token  accountTokenCmd  `cmd:"" help:"Make a token for one more device."`
-	Device accountDeviceCmd `cmd:"" help:"List or remove the devices of an account."`
-	Alias  accountAliasCmd  `cmd:"" help:"Add or remove an alias."`
-	Quota  accountQuotaCmd  `cmd:"" help:"Set how much an account may hold."`
-	Delete accountDeleteCmd `cmd:"" help:"Delete an account with its mailbox."`
+	List   accountListCmd   `cmd:"" default:"1" help:"List accounts (the default)." example:"vam account --json"`
+	Add    accountAddCmd    `cmd:"" help:"Add an account and print a token for it." example:"vam account add bob@a.example --name \"Bob Example\" --quota 20GiB"`
+	Token  accountTokenCmd  `cmd:"" help:"Make a token for one more device." example:"vam account token bob@a.example --label phone"`
+	Device accountDeviceCmd `cmd:"" help:"List or remove the devices of an account." example:"vam account device bob@a.example --remove 3"`
+	Alias  accountAliasCmd  `cmd:"" help:"Add or remove an alias." example:"vam account alias add sales@a.example bob@a.example"`
+	Quota  accountQuotaCmd  `cmd:"" help:"Set how much an account may hold." example:"vam account quota bob@a.example 100GiB"`
+	Delete accountDeleteCmd `cmd:"" help:"Delete an account with its mailbox." example:"vam account delete bob@a.example --yes"`
 }
 
 func (accountCmd) Help() string {
@@ -55,8 +58,10 @@ func (e *env) withDatabase(ctx context.Context, f func(db *sqlite.DB, c *config.
 		return err
 	}
 	path := filepath.Join(c.DataDir, daemon.Database)
-	if _, err := os.Stat(path); err != nil {
-		return vam.Wrap(vam.NotFound, err, "there is no server's database in %s; `vam init %s` makes it", c.DataDir, c.Domain)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrPermission) {
+		return vam.Errorf(vam.Denied, "you may not look into %s; use the account that the server runs as, or root", c.DataDir)
+	} else if err != nil {
+		return vam.Errorf(vam.NotFound, "there is no server's database in %s; `vam init %s` makes it", c.DataDir, c.Domain)
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Readers: 2})
 	if err != nil {
@@ -73,8 +78,8 @@ type accountLine struct {
 	Used    int64         `json:"used_bytes"`
 	Aliases []vam.Address `json:"aliases"`
 	Created time.Time     `json:"created"`
-	// Token is printed when the account was just made.
-	Token string `json:"token,omitempty"`
+	Token   string        `json:"token,omitempty"`   // of `account add` and `account token`: shown once
+	Profile string        `json:"profile,omitempty"` // where --save put it instead
 }
 
 func lineOf(ctx context.Context, people *account.Service, a account.Account) (accountLine, error) {
@@ -105,20 +110,21 @@ func (accountListCmd) Run(ctx context.Context, e *env) error {
 			return e.printJSON(lines)
 		}
 		w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
+		if len(lines) == 0 {
+			e.note("there is no account; `vam account add` makes one")
+			return nil
+		}
 		fmt.Fprintln(w, "ADDRESS\tNAME\tUSED\tQUOTA\tALIASES")
 		for _, l := range lines {
 			quota := "none"
 			if l.Quota > 0 {
 				quota = vam.Bytes(l.Quota).String()
 			}
-			aliases := ""
+			aliases := make([]string, len(l.Aliases))
 			for i, a := range l.Aliases {
-				if i > 0 {
-					aliases += ", "
-				}
-				aliases += a.String()
+				aliases[i] = a.String()
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", safe(l.Address.String()), safe(l.Name), vam.Bytes(l.Used), quota, safe(aliases))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", safe(l.Address.String()), safe(l.Name), vam.Bytes(l.Used), quota, safe(strings.Join(aliases, ", ")))
 		}
 		return w.Flush()
 	})
@@ -136,16 +142,21 @@ func (c accountAddCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	if strings.ContainsFunc(c.Name, unicode.IsControl) || !utf8.ValidString(c.Name) || len(c.Name) > 200 {
+		return vam.Errorf(vam.Invalid, "the name is one line of UTF-8 of at most 200 octets")
+	}
+	var quota vam.Bytes
+	if c.Quota != "" {
+		if quota, err = vam.ParseBytes(c.Quota); err != nil {
+			return err
+		}
+	}
 	return e.people(ctx, func(people *account.Service, conf *config.Effective) error {
 		acct, err := people.Create(ctx, a, c.Name)
 		if err != nil {
 			return err
 		}
 		if c.Quota != "" {
-			quota, err := vam.ParseBytes(c.Quota)
-			if err != nil {
-				return err
-			}
 			if err := people.Store().SetQuota(ctx, acct.ID, quota); err != nil {
 				return err
 			}
@@ -161,21 +172,25 @@ func (e *env) newToken(ctx context.Context, people *account.Service, conf *confi
 	if err != nil {
 		return err
 	}
+	profile := ""
 	if save {
-		path, err := e.saveAccount(daemon.SetupResult{Config: conf.Config, Token: token}, acct.Address)
-		if err != nil {
+		if profile, err = e.saveAccount(conf.Config, acct.Address, token); err != nil {
 			return err
 		}
-		e.note("%s is set up in %s", acct.Address, safe(path))
-		return nil
 	}
 	if e.JSON {
 		l, err := lineOf(ctx, people, acct)
 		if err != nil {
 			return err
 		}
-		l.Token = string(token)
+		if l.Profile = profile; !save {
+			l.Token = string(token)
+		}
 		return e.printJSON(l)
+	}
+	if save {
+		e.note("%s is set up in %s", acct.Address, safe(profile))
+		return nil
 	}
 	fmt.Fprintln(e.out, string(token))
 	e.note("this token is shown once; `vam login %s` takes it on the person's machine", acct.Address)
@@ -225,7 +240,10 @@ type deviceLine struct {
 func (c accountDeviceCmd) Run(ctx context.Context, e *env) error {
 	return e.person(ctx, c.Address, func(people *account.Service, _ *config.Effective, acct account.Account) error {
 		if c.Remove != 0 {
-			return people.Store().RemoveDevice(ctx, acct.ID, c.Remove)
+			if err := people.Store().RemoveDevice(ctx, acct.ID, c.Remove); err != nil {
+				return err
+			}
+			return e.done("device %d of %s is removed", c.Remove, acct.Address)
 		}
 		devices, err := people.Store().Devices(ctx, acct.ID)
 		if err != nil {
@@ -252,8 +270,8 @@ func (c accountDeviceCmd) Run(ctx context.Context, e *env) error {
 }
 
 type accountAliasCmd struct {
-	Add    aliasAddCmd    `cmd:"" help:"Let mail for another address arrive at an account."`
-	Remove aliasRemoveCmd `cmd:"" help:"Remove an alias."`
+	Add    aliasAddCmd    `cmd:"" help:"Let mail for another address arrive at an account." example:"vam account alias add sales@a.example bob@a.example"`
+	Remove aliasRemoveCmd `cmd:"" help:"Remove an alias." example:"vam account alias remove sales@a.example"`
 }
 
 type aliasAddCmd struct {
@@ -267,7 +285,10 @@ func (c aliasAddCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return e.person(ctx, c.Address, func(people *account.Service, _ *config.Effective, acct account.Account) error {
-		return people.AddAlias(ctx, alias, acct.ID)
+		if err := people.AddAlias(ctx, alias, acct.ID); err != nil {
+			return err
+		}
+		return e.done("mail for %s arrives at %s", alias, acct.Address)
 	})
 }
 
@@ -280,7 +301,12 @@ func (c aliasRemoveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return e.people(ctx, func(people *account.Service, _ *config.Effective) error { return people.Store().RemoveAlias(ctx, alias) })
+	return e.people(ctx, func(people *account.Service, _ *config.Effective) error {
+		if err := people.Store().RemoveAlias(ctx, alias); err != nil {
+			return err
+		}
+		return e.done("%s is no alias any more", alias)
+	})
 }
 
 type accountQuotaCmd struct {
@@ -294,7 +320,13 @@ func (c accountQuotaCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return e.person(ctx, c.Address, func(people *account.Service, _ *config.Effective, acct account.Account) error {
-		return people.Store().SetQuota(ctx, acct.ID, quota)
+		if err := people.Store().SetQuota(ctx, acct.ID, quota); err != nil {
+			return err
+		}
+		if quota == 0 {
+			return e.done("%s may hold as much as there is room for", acct.Address)
+		}
+		return e.done("%s may hold %s", acct.Address, quota)
 	})
 }
 
@@ -308,6 +340,9 @@ func (c accountDeleteCmd) Run(ctx context.Context, e *env) error {
 		if !c.Yes {
 			return &usageError{err: fmt.Errorf("this deletes %s with %s of mail for good; add --yes", acct.Address, acct.Used), command: "vam account delete"}
 		}
-		return people.Store().DeleteAccount(ctx, acct.ID)
+		if err := people.Store().DeleteAccount(ctx, acct.ID); err != nil {
+			return err
+		}
+		return e.done("%s is deleted", acct.Address)
 	})
 }

@@ -39,11 +39,23 @@ type cli struct {
 
 // globals are understood before and after the name of a command.
 type globals struct {
-	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file. Default: vam.toml of the data folder, or /etc/vam/vam.toml."`
-	Data       string `placeholder:"DIR" help:"Data folder of the server."`
+	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file. Default: $VAM_CONFIG, else vam.toml in the data folder, else /etc/vam/vam.toml where it exists."`
+	Data       string `placeholder:"DIR" help:"Data folder of the server. Default: what the configuration says, else /var/lib/vam for root and ~/.local/share/vam for others."`
 	JSON       bool   `name:"json" help:"Print JSON for programs instead of text for people."`
 	LogLevel   string `placeholder:"LEVEL" help:"debug, info, warn or error; stronger than log.level of the configuration."`
 	Quiet      bool   `short:"q" help:"Print results and errors only: no progress, no hints."`
+
+	Version versionFlag `help:"Print the version and end."`
+}
+
+// versionFlag is --version, which works without a command.
+type versionFlag bool
+
+// BeforeReset is called by kong as soon as it sees the flag.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	printVersion(app.Stdout, buildVersion())
+	app.Exit(exitOK)
+	return nil
 }
 
 const description = `Video mail between domains, on port 1398.`
@@ -55,8 +67,8 @@ const moreHelp = `Start here:
     vam doctor                  say what is wrong, and how to mend it
     vam COMMAND --help          flags and examples of one command
 
-Exit status: 0 when all is well; otherwise one of sysexits(3), listed in docs/cli.md.
-vam doctor is for monitoring and returns 0, 1 for a warning and 2 for a failure.`
+Exit status: 0 when all is well; otherwise one of sysexits(3), as docs/cli.md lists them.
+vam doctor is for monitoring: 0 is well, 1 a warning, 2 a failure.`
 
 // exited carries the status of a flag that ends the program, such as --help,
 // through kong's parser.
@@ -72,14 +84,32 @@ func newParser(c *cli, e *env) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, NoExpandSubcommands: true}),
 		kong.PostBuild(func(k *kong.Kong) error {
 			k.Model.Detail = moreHelp
+			addExamples(k.Model.Node)
 			return nil
 		}),
 	)
 }
 
+// addExamples gives each command without a longer help the example of its tag.
+func addExamples(n *kong.Node) {
+	if n.Detail == "" && n.Tag != nil && n.Tag.Has("example") {
+		n.Detail = "Example:\n\n    " + strings.Join(n.Tag.GetAll("example"), "\n    ")
+	}
+	for _, child := range n.Children {
+		addExamples(child)
+	}
+}
+
 // run executes one command line and returns the exit status. Errors are printed,
 // not returned: this is the edge towards the person.
 func run(ctx context.Context, e *env, args []string) (code int) {
+	out := &results{w: e.out}
+	e.out = out
+	defer func() {
+		if code == exitOK && out.err != nil {
+			code = e.fail(out.err)
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			status, ok := r.(exited)

@@ -7,9 +7,9 @@ import (
 )
 
 type configCmd struct {
-	Show      configShowCmd      `cmd:"" default:"1" help:"Print every value in force and where it came from (the default)."`
-	Check     configCheckCmd     `cmd:"" help:"Look for mistakes; silent when there are none."`
-	Reference configReferenceCmd `cmd:"" help:"Explain every key."`
+	Show      configShowCmd      `cmd:"" default:"1" help:"Print every value in force and where it came from (the default)." example:"vam config --json"`
+	Check     configCheckCmd     `cmd:"" help:"Look for mistakes; silent when there are none." example:"vam --config new.toml config check"`
+	Reference configReferenceCmd `cmd:"" help:"Explain every key." example:"vam config reference | less"`
 }
 
 func (configCmd) Help() string {

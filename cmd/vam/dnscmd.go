@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
@@ -53,7 +54,7 @@ func (c dnsCmd) Run(_ context.Context, e *env) error {
 		}
 	}
 	if len(records) == 0 {
-		return vam.Errorf(vam.NotFound, "%s is not a domain of this server; there are %v", only, domainNames(conf.Config))
+		return vam.Errorf(vam.NotFound, "%s is not a domain of this server; there is %s", only, domainNames(conf.Config))
 	}
 	if e.JSON {
 		return e.printJSON(records)
@@ -63,6 +64,9 @@ func (c dnsCmd) Run(_ context.Context, e *env) error {
 }
 
 func (c dnsCmd) policy(e *env, conf *config.Effective, only vam.Domain) error {
+	if only == "" && len(conf.Domains) > 1 {
+		return &usageError{err: fmt.Errorf("each domain has a policy of its own; name one of %s", domainNames(conf.Config)), command: "vam dns"}
+	}
 	for _, d := range conf.Domains {
 		if only != "" && d.Name != only {
 			continue
@@ -74,15 +78,15 @@ func (c dnsCmd) policy(e *env, conf *config.Effective, only vam.Domain) error {
 		_, err = fmt.Fprintf(e.out, "%s\n", doc)
 		return err
 	}
-	return vam.Errorf(vam.NotFound, "%s is not a domain of this server; there are %v", only, domainNames(conf.Config))
+	return vam.Errorf(vam.NotFound, "%s is not a domain of this server; there is %s", only, domainNames(conf.Config))
 }
 
-func domainNames(c config.Config) []vam.Domain {
-	out := make([]vam.Domain, 0, len(c.Domains))
+func domainNames(c config.Config) string {
+	out := make([]string, 0, len(c.Domains))
 	for _, d := range c.Domains {
-		out = append(out, d.Name)
+		out = append(out, d.Name.String())
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // printRecords writes a zone file; reasons are its comments.

@@ -94,11 +94,11 @@ func (c doctorCmd) examine(ctx context.Context, world doctor.Env, conf *config.E
 	case c.Host != "":
 		host, port, err := splitHost(c.Host)
 		if err != nil {
-			return doctor.Report{}, &usageError{err: err, command: "vam doctor"}
+			return doctor.Report{}, &usageError{err: fmt.Errorf("--host: %w", err), command: "vam doctor"}
 		}
 		return doctor.ExamineHost(ctx, world, host, port), nil
 	case c.Domain != "":
-		domain, err := vam.ParseDomain(c.Domain)
+		domain, err := config.ParseDomain(c.Domain)
 		if err != nil {
 			return doctor.Report{}, err
 		}
@@ -116,12 +116,12 @@ func splitHost(s string) (host string, port uint16, err error) {
 	if h, p, err := net.SplitHostPort(s); err == nil {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 || h == "" {
-			return "", 0, fmt.Errorf("--host: %q has no port that can be used", s)
+			return "", 0, fmt.Errorf("%q has no port that can be used", s)
 		}
 		return h, uint16(n), nil
 	}
 	if s == "" || strings.ContainsAny(s, ":/ ") {
-		return "", 0, fmt.Errorf("--host: %q is not a host name or address", s)
+		return "", 0, fmt.Errorf("%q is not a host name or address", s)
 	}
 	return s, uint16(number), nil
 }

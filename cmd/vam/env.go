@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
 )
 
@@ -69,9 +70,52 @@ func (e *env) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// results is standard output. It remembers the first failure, so that a command need not
+// look at every line that it prints.
+type results struct {
+	w   io.Writer
+	err error
+}
+
+// Write fails with an outputError.
+func (r *results) Write(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.w.Write(p)
+	if err != nil {
+		r.err = &outputError{err}
+		return n, r.err
+	}
+	return n, nil
+}
+
+// outputError is a failure of standard output.
+type outputError struct{ cause error }
+
+func (o *outputError) Error() string { return "standard output: " + o.cause.Error() }
+func (o *outputError) Unwrap() error { return o.cause }
+
+// home is the folder of the person who runs the program. Errors: Invalid.
+func (e *env) home() (string, error) {
+	if h := e.getenv("HOME"); filepath.IsAbs(h) {
+		return h, nil
+	}
+	return "", vam.Errorf(vam.Invalid, "HOME is not set; set it, or VAM_PROFILE to the file of your accounts")
+}
+
 // note tells a person something beside the result.
 func (e *env) note(format string, args ...any) {
 	if !e.Quiet {
 		fmt.Fprintf(e.err, format+"\n", args...)
 	}
+}
+
+// done says that something was done: a line for a person, {"ok":true} for a program.
+func (e *env) done(format string, args ...any) error {
+	if e.JSON {
+		return e.printJSON(map[string]bool{"ok": true})
+	}
+	e.note("%s", safe(fmt.Sprintf(format, args...)))
+	return nil
 }

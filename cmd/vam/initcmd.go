@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/daemon"
 	"github.com/videoactivmail/vam/internal/discovery"
@@ -42,10 +43,10 @@ type initialised struct {
 	ConfigFile  string             `json:"config_file"`
 	DataDir     string             `json:"data_dir"`
 	Account     vam.Address        `json:"account"`
-	Token       string             `json:"token"`
-	Profile     string             `json:"profile"`
-	Certificate string             `json:"certificate"`
-	SelfMade    bool               `json:"certificate_self_made"`
+	Token       string             `json:"token"`                 // of the account; the profile has it too
+	Profile     string             `json:"profile"`               // the file with the person's accounts
+	Certificate string             `json:"certificate"`           // PEM file
+	SelfMade    bool               `json:"certificate_self_made"` // no public authority vouches for it
 	Records     []daemon.DNSRecord `json:"dns"`
 }
 
@@ -58,6 +59,34 @@ func (c initCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	o, err := c.setup(e, domain, acct)
+	if err != nil {
+		return err
+	}
+	r, err := daemon.Setup(ctx, o)
+	if err != nil {
+		return err
+	}
+	if r.Kept && (c.Hostname != "" || len(c.Listen) > 0) {
+		e.note("%s is there already and stays as it is; --hostname and --listen were not written into it", safe(r.File))
+	}
+	p, err := e.saveAccount(r.Config, acct, r.Token)
+	if err != nil {
+		return err
+	}
+	if e.JSON {
+		return e.printJSON(initialised{
+			Domain: domain, ConfigFile: r.File, DataDir: r.Config.DataDir, Account: acct, Token: string(r.Token), Profile: p,
+			Certificate: domainOf(r.Config, domain).TLS.Cert, SelfMade: r.OwnCertificate, Records: r.Records,
+		})
+	}
+	c.print(e, r, acct, p)
+	return nil
+}
+
+// setup are the options of the server to make. A token of the account that the profile
+// has already is kept.
+func (c initCmd) setup(e *env, domain vam.Domain, acct vam.Address) (daemon.SetupOptions, error) {
 	place := e.place()
 	o := daemon.SetupOptions{
 		Domain: domain, ConfigFile: place.Path(), DataDir: e.Data, Hostname: c.Hostname, TCP: c.Listen, UDP: c.Listen, Account: acct, Name: c.Name,
@@ -68,25 +97,14 @@ func (c initCmd) Run(ctx context.Context, e *env) error {
 			o.DataDir = place.DefaultDataDir()
 		}
 	}
-	if o.DataDir, err = filepath.Abs(o.DataDir); err != nil {
-		return err
-	}
-	r, err := daemon.Setup(ctx, o)
+	p, err := e.loadProfile() // before anything is made: it must be possible to save the account
 	if err != nil {
-		return err
+		return o, err
 	}
-	p, err := e.saveAccount(r, acct)
-	if err != nil {
-		return err
+	if i := p.find(acct); i >= 0 {
+		o.Token, _ = activmail.ParseDeviceToken(p.Accounts[i].Token)
 	}
-	if e.JSON {
-		return e.printJSON(initialised{
-			Domain: domain, ConfigFile: r.File, DataDir: r.Config.DataDir, Account: acct, Token: string(r.Token), Profile: p,
-			Certificate: r.Config.Domains[0].TLS.Cert, SelfMade: r.OwnCertificate, Records: r.Records,
-		})
-	}
-	c.print(e, r, acct, p)
-	return nil
+	return o, nil
 }
 
 // account is the first one of a domain.
@@ -96,7 +114,7 @@ func (c initCmd) account(e *env, domain vam.Domain) (vam.Address, error) {
 		if !strings.Contains(text, "@") {
 			text += "@" + domain.String()
 		}
-		a, err := vam.ParseAddress(text)
+		a, err := parseAddress(text)
 		if err == nil && a.Domain != domain {
 			err = vam.Errorf(vam.Invalid, "the first account must be at %s, not %s", domain, a.Domain)
 		}
@@ -112,17 +130,27 @@ func (c initCmd) account(e *env, domain vam.Domain) (vam.Address, error) {
 
 // saveAccount puts the account into the profile of the person who runs the command.
 // The server is reached on this machine, whatever DNS says yet.
-func (e *env) saveAccount(r daemon.SetupResult, acct vam.Address) (string, error) {
+func (e *env) saveAccount(c config.Config, acct vam.Address, token activmail.Token) (string, error) {
 	p, err := e.loadProfile()
 	if err != nil {
 		return "", err
 	}
-	a := profileAccount{Address: acct, Server: localServerAddress(r.Config), ServerName: acct.Domain.String(), Token: string(r.Token)}
-	if cert := r.Config.Domains[0].TLS.Cert; strings.HasPrefix(cert, r.Config.DataDir+string(filepath.Separator)) {
+	a := profileAccount{Address: acct, Server: localServerAddress(c), ServerName: acct.Domain.String(), Token: string(token)}
+	if cert := domainOf(c, acct.Domain).TLS.Cert; strings.HasPrefix(cert, c.DataDir+string(filepath.Separator)) {
 		a.CAFile = cert // on this machine the file itself is what to trust
 	}
 	p.put(a)
 	return p.path, p.save()
+}
+
+// domainOf are the settings of one of the server's domains.
+func domainOf(c config.Config, name vam.Domain) config.Domain {
+	for _, d := range c.Domains {
+		if d.Name == name {
+			return d
+		}
+	}
+	return config.Domain{Name: name, Hostname: c.Hostname, TLS: c.TLS}
 }
 
 // localServerAddress is where a program on this machine reaches the server.
@@ -136,18 +164,22 @@ func localServerAddress(c config.Config) string {
 }
 
 func (c initCmd) print(e *env, r daemon.SetupResult, acct vam.Address, profile string) {
-	fmt.Fprintf(e.out, "%s is set up.\n\n", r.Config.Domain)
-	fmt.Fprintf(e.out, "  configuration  %s\n  data folder    %s\n  certificate    %s\n", safe(r.File), safe(r.Config.DataDir), safe(r.Config.Domains[0].TLS.Cert))
-	fmt.Fprintf(e.out, "  account        %s, token in %s\n\n", acct, safe(profile))
-	fmt.Fprintf(e.out, "Publish these records in the zone of %s:\n\n", r.Config.Domain)
+	d := domainOf(r.Config, acct.Domain)
+	fmt.Fprintf(e.out, "%s is set up.\n\n", d.Name)
+	fmt.Fprintf(e.out, "  configuration  %s\n  data folder    %s\n  certificate    %s\n", safe(r.File), safe(r.Config.DataDir), safe(d.TLS.Cert))
+	fmt.Fprintf(e.out, "  account        %s, token in %s\n\n", safe(acct.String()), safe(profile))
+	fmt.Fprintf(e.out, "Publish these records in the zone of %s:\n\n", d.Name)
 	printRecords(e.out, r.Records)
-	fmt.Fprintf(e.out, "\nand an A and an AAAA record of %s. for this machine.\n\n", r.Config.Domains[0].Hostname)
+	fmt.Fprintf(e.out, "\nand an A and an AAAA record of %s. for this machine.\n\n", d.Hostname)
 	if r.OwnCertificate {
-		fmt.Fprintf(e.out, "The certificate is one that vam made: other servers take it only where the zone has DNSSEC and\nthe TLSA record. Otherwise put one of a public authority into its place; it may name %s\nor %s, and is taken up without a restart.\n\n", r.Config.Domain, discovery.SRVID(r.Config.Domain))
+		fmt.Fprintf(e.out, "The certificate is one that vam made: other servers take it only where the zone has DNSSEC and\nthe TLSA record. Otherwise put one of a public authority into its place; it may name %s\nor %s, and is taken up without a restart.\n\n", d.Name, discovery.SRVID(d.Name))
 	}
 	next := "vam"
 	if e.Data != "" {
 		next += " --data " + shellWord(e.Data)
+	}
+	if e.ConfigFile != "" {
+		next += " --config " + shellWord(e.ConfigFile)
 	}
 	fmt.Fprintf(e.out, "Next:\n\n    %s serve     runs the server\n    %s doctor    says what is still missing, and how to mend it\n", next, next)
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -36,27 +38,42 @@ Examples:
     vam login alice@a.example --server vam.a.example < token.txt`
 }
 
+// loggedIn is what `vam login --json` prints; keys are stable.
+type loggedIn struct {
+	Address    vam.Address `json:"address"`
+	Server     string      `json:"server"`                // host:port
+	ServerName string      `json:"server_name,omitempty"` // what its certificate is for, if that is not the host
+	Profile    string      `json:"profile"`               // the file with the person's accounts
+}
+
 func (c loginCmd) Run(ctx context.Context, e *env) error {
 	address, err := parseAddress(c.Address)
 	if err != nil {
+		return err
+	}
+	p, err := e.loadProfile() // before a token is asked for
+	if err != nil {
+		return err
+	}
+	a := profileAccount{Address: address, Server: c.Server}
+	if c.CAFile != "" {
+		if a.CAFile, err = filepath.Abs(c.CAFile); err != nil {
+			return fileError(err, c.CAFile)
+		}
+	}
+	if a.Server == "" {
+		if a.Server, err = findServer(ctx, address.Domain); err != nil {
+			return err
+		}
+	} else if a.Server, err = withPort(a.Server); err != nil {
 		return err
 	}
 	token, err := e.readToken()
 	if err != nil {
 		return err
 	}
-	a := profileAccount{Address: address, Server: c.Server, CAFile: c.CAFile, Token: string(token)}
-	if a.Server == "" {
-		if a.Server, err = findServer(ctx, address.Domain); err != nil {
-			return err
-		}
-	}
-	if host, port, err := net.SplitHostPort(a.Server); err != nil {
-		a.Server = net.JoinHostPort(strings.Trim(a.Server, "[]"), config.Port)
-	} else {
-		a.Server = net.JoinHostPort(host, port)
-	}
-	client, err := a.tryNames(ctx)
+	a.Token = string(token)
+	client, err := a.tryNames(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -68,21 +85,29 @@ func (c loginCmd) Run(ctx context.Context, e *env) error {
 	if me.Address.Key() != address.Key() {
 		return vam.Errorf(vam.Denied, "the token is for %s, not %s", me.Address, address)
 	}
-	p, err := e.loadProfile()
-	if err != nil {
-		return err
-	}
 	p.put(a)
 	if err := p.save(); err != nil {
 		return err
 	}
-	e.note("%s is set up in %s", address, safe(p.path))
+	if e.JSON {
+		return e.printJSON(loggedIn{a.Address, a.Server, a.ServerName, p.path})
+	}
+	e.note("%s is set up in %s", safe(address.String()), safe(p.path))
 	return nil
+}
+
+// withPort completes HOST, HOST:PORT or an IPv6 address to host:port.
+func withPort(s string) (string, error) {
+	host, port, err := splitHost(s)
+	if err != nil {
+		return "", &usageError{err: fmt.Errorf("--server: %w", err), command: "vam login"}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port))), nil
 }
 
 // tryNames finds the name that the server's certificate is for: the host itself or the
 // domain of the address (AM-2.19).
-func (a *profileAccount) tryNames(ctx context.Context) (*userclient.Client, error) {
+func (a *profileAccount) tryNames(ctx context.Context, e *env) (*userclient.Client, error) {
 	token, err := activmail.ParseDeviceToken(a.Token)
 	if err != nil {
 		return nil, err
@@ -93,7 +118,9 @@ func (a *profileAccount) tryNames(ctx context.Context) (*userclient.Client, erro
 	}
 	var first error
 	for _, name := range []string{"", a.Address.Domain.String()} {
-		client := userclient.New(userclient.Options{Address: a.Server, ServerName: name, Token: token, Roots: roots})
+		client := userclient.New(userclient.Options{
+			Address: a.Server, ServerName: name, Token: token, Roots: roots, Patience: shortPatience, Retrying: e.waiting(shortPatience),
+		})
 		_, err := client.Me(ctx)
 		if err == nil {
 			a.ServerName = name
@@ -130,19 +157,26 @@ func (e *env) readToken() (activmail.Token, error) {
 			text = line
 		}
 	}
-	return activmail.ParseDeviceToken(strings.TrimSpace(text))
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", &usageError{err: errors.New("a token is wanted in VAM_TOKEN or on standard input"), command: "vam login"}
+	}
+	return activmail.ParseDeviceToken(text)
 }
 
 // findServer asks DNS where the domain's own users connect: the same place as other
-// servers.
+// servers. Errors: NotVAM for a domain without the record, Unavailable without DNS.
 func findServer(ctx context.Context, d vam.Domain) (string, error) {
 	resolver, err := dnsresolver.New(dnsresolver.Options{})
 	if err != nil {
 		return "", err
 	}
 	answer, err := resolver.LookupSRV(ctx, discovery.Service+"._tcp."+d.String())
-	if err != nil || len(answer.Records) == 0 || answer.Records[0].Target == "." {
-		return "", vam.Wrap(vam.NotVAM, err, "%s has no SRV record for video mail; name the server with --server", d)
+	if err != nil && vam.KindOf(err) != vam.NotFound {
+		return "", vam.Wrap(vam.Unavailable, err, "DNS does not say where the server of %s is; name it with --server, or try again", d)
+	}
+	if len(answer.Records) == 0 || answer.Records[0].Target == "." {
+		return "", vam.Errorf(vam.NotVAM, "%s has no SRV record for video mail; name the server with --server", d)
 	}
 	best := answer.Records[0]
 	for _, r := range answer.Records[1:] {

@@ -13,8 +13,8 @@ import (
 )
 
 type queueCmd struct {
-	List  queueListCmd  `cmd:"" default:"withargs" help:"List what waits (the default)."`
-	Retry queueRetryCmd `cmd:"" help:"Try everything towards a domain now."`
+	List  queueListCmd  `cmd:"" default:"withargs" help:"List what waits (the default)." example:"vam queue list b.example --limit 20"`
+	Retry queueRetryCmd `cmd:"" help:"Try everything towards a domain now." example:"vam queue retry b.example"`
 }
 
 func (queueCmd) Help() string {
@@ -30,30 +30,37 @@ Examples:
 
 type queueListCmd struct {
 	Domain string `arg:"" optional:"" help:"Only what goes to this domain."`
-	Limit  int    `default:"100" help:"How many."`
+	Limit  int    `default:"100" placeholder:"NUMBER" help:"How many, at least 1. Default: 100."`
 }
 
 // waitingJob is one line of `vam queue --json`; keys are stable.
 type waitingJob struct {
-	Kind     queue.Kind `json:"kind"`
-	Key      string     `json:"key"`
+	Kind     queue.Kind `json:"kind"` // offer, pull, receipt or poke
+	Key      string     `json:"key"`  // what it is about; of a pull "origin/message id"
 	Domain   vam.Domain `json:"domain"`
-	Attempts int        `json:"attempts"`
+	Attempts int        `json:"attempts"` // that failed
 	Next     time.Time  `json:"next_attempt"`
-	Deadline time.Time  `json:"deadline,omitzero"`
+	Deadline time.Time  `json:"deadline,omitzero"` // when it is given up
 	Created  time.Time  `json:"created"`
-	Reason   string     `json:"reason,omitempty"`
+	Reason   string     `json:"reason,omitempty"` // of the last failure
 }
 
 func (c queueListCmd) Run(ctx context.Context, e *env) error {
+	if c.Limit < 1 {
+		return &usageError{err: fmt.Errorf("--limit is a number from 1 on, not %d", c.Limit), command: "vam queue list"}
+	}
 	domain, err := optionalDomain(c.Domain)
 	if err != nil {
 		return err
 	}
 	return e.withDatabase(ctx, func(db *sqlite.DB, _ *config.Effective) error {
-		jobs, err := db.Queue().Jobs(ctx, domain, c.Limit)
+		jobs, err := db.Queue().Jobs(ctx, domain, c.Limit+1)
 		if err != nil {
 			return err
+		}
+		if len(jobs) > c.Limit {
+			jobs = jobs[:c.Limit]
+			e.note("there are more; these are the next %d", c.Limit)
 		}
 		list := []waitingJob{}
 		for _, j := range jobs {
@@ -74,7 +81,7 @@ func (c queueListCmd) Run(ctx context.Context, e *env) error {
 			return nil
 		}
 		w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(w, "WHAT\tTO\tTRIES\tNEXT\tGIVES UP\tLAST ANSWER")
+		fmt.Fprintln(w, "WHAT\tDOMAIN\tTRIES\tNEXT\tGIVES UP\tLAST ANSWER")
 		for _, j := range list {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", j.Kind, j.Domain, j.Attempts, moment(j.Next), moment(j.Deadline), safe(cut(j.Reason, 100)))
 		}
@@ -106,9 +113,16 @@ func (c queueRetryCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return e.withDatabase(ctx, func(db *sqlite.DB, _ *config.Effective) error {
+		waiting, err := db.Queue().Jobs(ctx, domain, 1)
+		if err != nil {
+			return err
+		}
 		if err := db.Queue().Wake(ctx, domain, time.Now()); err != nil {
 			return err
 		}
-		return e.done("everything towards %s is due now", domain)
+		if len(waiting) == 0 {
+			return e.done("nothing waits for %s", domain)
+		}
+		return e.done("everything towards %s is due now; a running server takes it up within seconds", domain)
 	})
 }

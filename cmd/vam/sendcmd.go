@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
@@ -17,7 +18,7 @@ import (
 
 type sendCmd struct {
 	userFlags
-	File      string   `arg:"" help:"File to send; - reads a recording from standard input."`
+	File      string   `arg:"" help:"File to send; - reads a recording from standard input, with --live."`
 	To        []string `arg:"" optional:"" help:"Recipients."`
 	Bcc       []string `placeholder:"ADDRESS" help:"Recipients that the others do not see."`
 	From      string   `placeholder:"ADDRESS" help:"An alias of yours to write as."`
@@ -29,7 +30,7 @@ type sendCmd struct {
 	WaitFor   string   `placeholder:"TIME" help:"The same, at most this long, such as 90s or 1h."`
 	DeliverBy string   `placeholder:"TIME" help:"Give up after this time, such as 12h or 2d. Default: the server's, 4 days."`
 	Expires   string   `placeholder:"TIME" help:"The message goes away after this time, such as 30d."`
-	Forward   string   `placeholder:"ID" help:"Message of your mailbox whose file is sent again, in place of FILE (then -)."`
+	Forward   string   `placeholder:"ID" help:"Message of your mailbox whose file is sent again, in place of FILE."`
 }
 
 func (sendCmd) Help() string {
@@ -43,15 +44,22 @@ Examples:
     vam send report.mp4 bob@b.example carol@c.example -s "Report" -t "See you on Monday."
     vam send clip.mp4 bob@b.example --wait --json
     ffmpeg -f v4l2 -i /dev/video0 -f mpegts - | vam send --live - bob@b.example
-    vam send --forward 3f9a61c2 - carol@c.example`
+    vam send --forward 3f9a61c2 carol@c.example`
 }
 
 func (c sendCmd) Run(ctx context.Context, e *env) error {
-	d, err := c.draft()
+	if err := c.arrange(); err != nil {
+		return &usageError{err: err, command: "vam send"}
+	}
+	limit, err := c.waitLimit()
 	if err != nil {
 		return err
 	}
-	client, me, err := e.client(c.userFlags)
+	d, err := c.draft(time.Now())
+	if err != nil {
+		return err
+	}
+	client, me, err := e.client(c.userFlags, longPatience)
 	if err != nil {
 		return err
 	}
@@ -62,42 +70,64 @@ func (c sendCmd) Run(ctx context.Context, e *env) error {
 		m, err = c.forward(ctx, client, d)
 	case c.Live:
 		m, err = c.live(ctx, e, client, d)
-	case c.File == "-":
-		return &usageError{err: errors.New("standard input has no known end; add --live, or name a file"), command: "vam send"}
 	default:
 		m, err = c.file(ctx, e, client, me, d)
 	}
 	if err != nil {
 		return err
 	}
-	if c.Wait || c.WaitFor != "" {
-		if m, err = c.wait(ctx, e, client, m); err != nil {
+	waits := limit > 0 && ctx.Err() == nil // a recording that was stopped by a signal is not waited for
+	if waits {
+		if m, err = c.wait(ctx, e, client, m, limit); err != nil {
 			return err
 		}
 	}
 	if err := c.print(e, m); err != nil {
 		return err
 	}
-	return outcome(m, c.Wait || c.WaitFor != "")
+	return outcome(m, waits)
+}
+
+// arrange looks for what the flags cannot say together. With --forward there is no file,
+// and the first word is a recipient.
+func (c *sendCmd) arrange() error {
+	if c.Forward != "" {
+		if c.Live {
+			return errors.New("--forward and --live exclude each other")
+		}
+		if c.File != "-" {
+			c.To = append([]string{c.File}, c.To...)
+		}
+		c.File = ""
+	}
+	switch {
+	case c.File == "-" && !c.Live:
+		return errors.New("standard input has no known end; add --live, or name a file")
+	case len(c.To)+len(c.Bcc) == 0:
+		return errors.New("there is no recipient; addresses stand behind the file")
+	}
+	return nil
+}
+
+// waitLimit is how long to wait for the recipients' servers, 0 for not at all.
+func (c sendCmd) waitLimit() (time.Duration, error) {
+	switch {
+	case c.WaitFor != "":
+		return parseTime(c.WaitFor)
+	case c.Wait:
+		return 100 * 365 * 24 * time.Hour, nil
+	}
+	return 0, nil
 }
 
 // draft is what the flags say of the message.
-func (c sendCmd) draft() (userwire.Draft, error) {
-	d := userwire.Draft{Subject: c.Subject, Text: c.Text}
-	if len(c.To)+len(c.Bcc) == 0 {
-		return d, &usageError{err: errors.New("there is no recipient"), command: "vam send"}
+func (c sendCmd) draft(now time.Time) (d userwire.Draft, err error) {
+	d = userwire.Draft{Subject: c.Subject, Text: c.Text}
+	if d.To, err = writtenAddresses(c.To); err != nil {
+		return d, err
 	}
-	for _, list := range []struct {
-		in  []string
-		out *[]string
-	}{{c.To, &d.To}, {c.Bcc, &d.Bcc}} {
-		for _, s := range list.in {
-			a, err := parseAddress(s)
-			if err != nil {
-				return d, err
-			}
-			*list.out = append(*list.out, a.String())
-		}
+	if d.Bcc, err = writtenAddresses(c.Bcc); err != nil {
+		return d, err
 	}
 	if c.From != "" {
 		a, err := parseAddress(c.From)
@@ -106,21 +136,34 @@ func (c sendCmd) draft() (userwire.Draft, error) {
 		}
 		d.From = a.String()
 	}
-	now := time.Now()
-	for _, t := range []struct {
-		text string
-		out  *time.Time
-	}{{c.DeliverBy, &d.DeliverBy}, {c.Expires, &d.Expires}} {
-		if t.text == "" {
-			continue
-		}
-		after, err := parseTime(t.text)
-		if err != nil {
-			return d, err
-		}
-		*t.out = now.Add(after).UTC().Truncate(time.Second)
+	if d.DeliverBy, err = momentAfter(now, c.DeliverBy); err != nil {
+		return d, err
 	}
-	return d, nil
+	d.Expires, err = momentAfter(now, c.Expires)
+	return d, err
+}
+
+func writtenAddresses(in []string) (out []string, err error) {
+	for _, s := range in {
+		a, err := parseAddress(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a.String())
+	}
+	return out, nil
+}
+
+// momentAfter is the moment that a flag names; an absent flag is the zero time.
+func momentAfter(now time.Time, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	after, err := parseTime(text)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return now.Add(after).UTC().Truncate(time.Second), nil
 }
 
 // parseTime reads a length of time with the units of the configuration, days included.
@@ -133,31 +176,32 @@ func parseTime(s string) (time.Duration, error) {
 	return d.Duration, err
 }
 
+// subjectOf is a file's name as one line: a name may hold any octets.
+func subjectOf(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(name, "\ufffd"))
+}
+
 // file sends a file of the disk.
 func (c sendCmd) file(ctx context.Context, e *env, client *userclient.Client, me profileAccount, d userwire.Draft) (userwire.Message, error) {
-	f, err := os.Open(c.File)
+	f, before, err := openFile(c.File)
 	if err != nil {
-		return userwire.Message{}, fileError(err, c.File)
+		return userwire.Message{}, err
 	}
 	defer f.Close()
-	before, err := f.Stat()
-	if err != nil {
-		return userwire.Message{}, fileError(err, c.File)
-	}
-	if !before.Mode().IsRegular() {
-		return userwire.Message{}, vam.Errorf(vam.Invalid, "%s is no ordinary file; a pipe is sent with --live -", c.File)
-	}
 	d.Name = filepath.Base(c.File)
 	if d.Subject == "" {
-		d.Subject = d.Name
+		d.Subject = subjectOf(d.Name)
 	}
 	if err := c.describe(f, &d); err != nil {
 		return userwire.Message{}, fileError(err, c.File)
 	}
-	box, err := e.outbox(me, c.File, before, d)
-	if err != nil {
-		return userwire.Message{}, err
-	}
+	box := e.outbox(me, c.File, before, d)
+	defer func() { _ = box.Close() }()
 	if box.old {
 		e.note("going on with the upload of %s where it stopped", box.id)
 	}
@@ -169,20 +213,28 @@ func (c sendCmd) file(ctx context.Context, e *env, client *userclient.Client, me
 	m, err := up.Send(ctx, f, before.Size())
 	if err != nil {
 		p.Done("")
-		if ctx.Err() != nil {
-			e.note("nothing was sent; the same command goes on where it stopped")
-		}
-		if !vam.KindOf(err).Temporary() && ctx.Err() == nil {
-			box.forget()
-			if derr := client.Discard(context.WithoutCancel(ctx), box.id); derr != nil && vam.KindOf(derr) != vam.NotFound {
-				e.note("the draft %s stays on the server: %s", box.id, vam.Public(derr))
-			}
-		}
+		e.abandon(ctx, client, box, err)
 		return m, err
 	}
 	p.Done(vam.Bytes(before.Size()).String() + "  accepted")
 	box.forget()
 	return m, nil
+}
+
+// abandon says what becomes of an upload that failed. One that can never succeed leaves
+// nothing behind.
+func (e *env) abandon(ctx context.Context, client *userclient.Client, box *outbox, cause error) {
+	kind := vam.KindOf(cause)
+	switch {
+	case ctx.Err() != nil, kind == vam.Unavailable, kind == vam.Unauthenticated:
+		e.note("nothing was sent; the same command goes on where it stopped")
+	case kind.Temporary():
+	default:
+		box.forget()
+		if err := client.Discard(context.WithoutCancel(ctx), box.id); err != nil && vam.KindOf(err) != vam.NotFound && vam.KindOf(err) != vam.Denied {
+			e.note("the draft %s stays on the server: %s", box.id, safe(vam.Public(err)))
+		}
+	}
 }
 
 // unchanged fails when the file is not the one that was opened any more.
@@ -195,19 +247,6 @@ func unchanged(path string, f *os.File, before os.FileInfo) error {
 		return vam.Errorf(vam.Conflict, "%s was changed while it was being sent; nothing was sent, try again when it is finished", path)
 	}
 	return nil
-}
-
-// fileError classifies what the file system says of a file that a person named.
-func fileError(err error, path string) error {
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return vam.Errorf(vam.NotFound, "there is no file %s", path)
-	case errors.Is(err, os.ErrPermission):
-		return vam.Errorf(vam.Denied, "you may not read %s", path)
-	case vam.KindOf(err) != vam.Internal:
-		return err
-	}
-	return vam.Wrap(vam.Unavailable, err, "%s cannot be read", path)
 }
 
 // describe sets kind and media type from the name and the first octets.
@@ -229,29 +268,29 @@ func (c sendCmd) describe(r io.ReaderAt, d *userwire.Draft) error {
 func (c sendCmd) live(ctx context.Context, e *env, client *userclient.Client, d userwire.Draft) (userwire.Message, error) {
 	in, name := e.in, "recording"
 	if c.File != "-" {
-		f, err := os.Open(c.File)
+		f, err := openStream(ctx, c.File)
 		if err != nil {
-			return userwire.Message{}, fileError(err, c.File)
+			return userwire.Message{}, err
 		}
 		defer f.Close()
 		in, name = f, filepath.Base(c.File)
+	} else if e.inTTY {
+		return userwire.Message{}, &usageError{err: errors.New("standard input is a terminal; let a recorder write into a pipe, as in the examples"), command: "vam send"}
 	}
 	d.Name, d.Kind = name, string(vam.Video)
 	if c.Kind != "auto" {
 		d.Kind = c.Kind
 	}
 	if d.Subject == "" {
-		d.Subject = "Live: " + name
+		d.Subject = "Live: " + subjectOf(name)
 	}
 	p := e.progress("live", 0, nil)
 	up := userclient.Upload{Client: client, ID: vam.NewMessageID(time.Now()), Draft: d, Progress: func(n int64) { p.Set(vam.Bytes(n)) }}
+	stop := context.AfterFunc(ctx, func() { e.note("the recording ends here; once more cuts off what is under way") })
+	defer stop()
 	m, err := up.Live(ctx, in)
 	if err != nil {
 		p.Done("")
-		if ctx.Err() != nil {
-			// The recording ended here: what came so far is the message.
-			return client.Seal(context.WithoutCancel(ctx), up.ID, [32]byte{})
-		}
 		return m, err
 	}
 	p.Done(vam.Bytes(m.Bytes).String() + "  sealed")
@@ -265,6 +304,9 @@ func (c sendCmd) forward(ctx context.Context, client *userclient.Client, d userw
 		return userwire.Message{}, err
 	}
 	d.MediaOf, d.Kind, d.Name, d.Type = string(entry.Origin)+"/"+string(entry.ID), string(entry.Kind), entry.Name, entry.Type
+	if c.Kind != "auto" {
+		d.Kind = c.Kind
+	}
 	if d.Subject == "" {
 		d.Subject = "Fwd: " + entry.Subject
 	}
@@ -272,78 +314,9 @@ func (c sendCmd) forward(ctx context.Context, client *userclient.Client, d userw
 	if _, err := client.Put(ctx, id, d); err != nil {
 		return userwire.Message{}, err
 	}
-	return client.Send(ctx, id)
-}
-
-// wait asks the server until no recipient is on the way any more.
-func (c sendCmd) wait(ctx context.Context, e *env, client *userclient.Client, m userwire.Message) (userwire.Message, error) {
-	if c.WaitFor != "" {
-		limit, err := parseTime(c.WaitFor)
-		if err != nil {
-			return m, err
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
+	m, err := client.Send(ctx, id)
+	if err != nil && !vam.KindOf(err).Temporary() && ctx.Err() == nil {
+		_ = client.Discard(ctx, id)
 	}
-	p := e.progress("delivery", 0, nil)
-	defer p.Done("")
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		now, err := client.Message(ctx, m.ID)
-		if err == nil {
-			m = now
-		}
-		if settled(m) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return m, nil
-		}
-		if err != nil {
-			return m, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// settled reports whether every recipient's server has the message, refused it, or
-// leaves the decision to a person.
-func settled(m userwire.Message) bool {
-	for _, r := range m.Recipients {
-		if !r.State.Arrived() && !r.State.Final() && r.State != vam.Held {
-			return false
-		}
-	}
-	return true
-}
-
-func (c sendCmd) print(e *env, m userwire.Message) error {
-	if e.JSON {
-		return e.printJSON(m)
-	}
-	if e.Quiet {
-		fmt.Fprintln(e.out, m.ID)
-		return nil
-	}
-	fmt.Fprintf(e.out, "%s  %s  accepted\n", m.ID, vam.Bytes(m.Bytes))
-	printRecipients(e, m.Recipients)
-	return nil
-}
-
-// outcome is the exit status of a send: a refusal is told even without --wait when it
-// is known already.
-func outcome(m userwire.Message, waited bool) error {
-	worst := exitOK
-	for _, r := range m.Recipients {
-		switch {
-		case r.State.Final():
-			return exitStatus(exitUnavailable)
-		case waited && !r.State.Arrived():
-			worst = exitTemporary
-		}
-	}
-	if worst != exitOK {
-		return exitStatus(worst)
-	}
-	return nil
+	return m, err
 }

@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -51,15 +50,18 @@ func openTrial(ctx context.Context, e *env, dir string, c tryCmd) (_ *trial, err
 		}
 	}()
 	if t.dns, err = dnszone.Listen(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
-		return nil, err
+		return nil, vam.Wrap(vam.Unavailable, err, "a DNS server cannot be run on 127.0.0.1")
 	}
 	t.onClose(t.dns.Close)
-	if t.ca, err = certs.NewCA(filepath.Join(dir, "ca"), nil); err != nil {
-		return nil, err
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, vam.Wrap(fileKind(err), err, "the folder %s cannot be made", dir)
 	}
-	first, second, note := twoAddresses(c.Port)
+	if t.ca, err = certs.NewCA(filepath.Join(dir, "ca"), nil); err != nil {
+		return nil, vam.Wrap(fileKind(err), err, "the local authority cannot be made")
+	}
+	first, second, note := twoAddresses(ctx, c.Port)
 	if note != "" {
-		e.note("%s", note)
+		e.note("%s", safe(note))
 	}
 	t.a = &side{domain: "a.test", account: vam.Address{Local: "alice", Domain: "a.test"}, addr: first, dir: filepath.Join(dir, "a.test")}
 	t.b = &side{domain: "b.test", account: vam.Address{Local: "bob", Domain: "b.test"}, addr: second, dir: filepath.Join(dir, "b.test")}
@@ -89,6 +91,9 @@ func (t *trial) close() error {
 	return errors.Join(errs...)
 }
 
+// otherPorts is how many ports are tried when somebody else is quicker to take one.
+const otherPorts = 20
+
 func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string) error {
 	listen := []string{s.addr.String()}
 	none := ""
@@ -100,24 +105,30 @@ func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string)
 		return err
 	}
 	s.token = string(r.Token)
-	if err := t.publish(s, r); err != nil {
-		return err
-	}
-	// A kept folder may be from a run on other ports.
-	r.Config.Listen = config.Listen{TCP: listen, UDP: listen}
-	r.Config.DNS.Servers = []string{t.dns.Addr().String()}
+	r.Config.DNS.Servers = []string{t.dns.Addr().String()} // a kept folder may be from another run
 	r.Config.Transport.Prefer = transport
 	r.Config.Limits.Reserve = 64 * vam.MiB
+	r.Config.Delivery.DrainWithin = config.Duration{Duration: 3 * time.Second} // somebody sits there and waits
 	logger, err := t.logger(e, s)
 	if err != nil {
 		return err
 	}
 	v := buildVersion()
-	s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Log: logger})
-	if err == nil {
-		t.onClose(s.server.Close)
+	for try := 0; ; try++ {
+		listen := []string{s.addr.String()}
+		r.Config.Listen = config.Listen{TCP: listen, UDP: listen}
+		s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Log: logger})
+		if !errors.Is(err, syscall.EADDRINUSE) || try == otherPorts {
+			break
+		}
+		s.addr = netip.AddrPortFrom(s.addr.Addr(), freePort(s.addr.Addr()))
+		e.note("somebody else took that port just now; %s is on %s", s.domain, s.addr)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	t.onClose(s.server.Close)
+	return t.publish(s, r)
 }
 
 // publish puts the records of a server into DNS, as its administrator would.
@@ -127,8 +138,8 @@ func (t *trial) publish(s *side, r daemon.SetupResult) error {
 		return err
 	}
 	for _, d := range r.Records {
-		if d.Type == "SRV" {
-			continue // the ports of this run, below
+		if d.Type == "SRV" || d.Type == "TLSA" {
+			continue // they name ports, which are those of this run
 		}
 		if err := zone.Parse(d.Line()); err != nil {
 			return err
@@ -155,7 +166,7 @@ func (t *trial) logger(e *env, s *side) (*slog.Logger, error) {
 	}
 	f, err := os.OpenFile(filepath.Join(s.dir, "vam.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, vam.Wrap(vam.Unavailable, err, "the log of %s cannot be written", s.domain)
+		return nil, vam.Wrap(fileKind(err), err, "the log of %s cannot be written", s.domain)
 	}
 	t.onClose(f.Close)
 	return telemetry.NewLogger(f, telemetry.LogOptions{Level: slog.LevelInfo}), nil
@@ -168,59 +179,4 @@ func befriend(ctx context.Context, s, other *side, now time.Time) error {
 		return err
 	}
 	return s.server.Accounts().Store().SetStanding(ctx, acct.ID, other.account, account.Known, now)
-}
-
-// twoAddresses are where the servers listen: the wanted port on 127.0.0.1 and 127.0.0.2,
-// or what can be had instead, with a sentence about it.
-func twoAddresses(port uint16) (a, b netip.AddrPort, note string) {
-	first, second := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	a, b = netip.AddrPortFrom(first, port), netip.AddrPortFrom(second, port)
-	errA, errB := canBind(a), canBind(b)
-	if errA == nil && errB == nil {
-		return a, b, ""
-	}
-	if canBind(netip.AddrPortFrom(second, 0)) != nil {
-		a, b = netip.AddrPortFrom(first, freePort(first)), netip.AddrPortFrom(first, freePort(first))
-		return a, b, fmt.Sprintf("this machine has no 127.0.0.2; both servers are on 127.0.0.1, ports %d and %d", a.Port(), b.Port())
-	}
-	a = netip.AddrPortFrom(first, freePort(first))
-	b = netip.AddrPortFrom(second, a.Port())
-	if canBind(b) != nil {
-		b = netip.AddrPortFrom(second, freePort(second))
-	}
-	reason := errA
-	if reason == nil {
-		reason = errB
-	}
-	return a, b, fmt.Sprintf("port %d cannot be had (%s); a.test is on %s and b.test on %s", port, reason, a, b)
-}
-
-// canBind tries an address over TCP and UDP.
-func canBind(addr netip.AddrPort) error {
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return err
-	}
-	defer ln.Close()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
-// freePort is one that TCP and UDP both have free now.
-func freePort(addr netip.Addr) uint16 {
-	for range 50 {
-		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
-		if err != nil {
-			break
-		}
-		port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
-		_ = ln.Close()
-		if canBind(netip.AddrPortFrom(addr, port)) == nil {
-			return port
-		}
-	}
-	return 0
 }

@@ -16,7 +16,7 @@ type tryCmd struct {
 	Send      string `placeholder:"FILE" help:"Send FILE from alice@a.test to bob@b.test, print what happened, and end."`
 	Transport string `default:"auto" enum:"auto,tcp,udp" help:"What carries it between the two servers: auto, tcp or udp."`
 	Stay      bool   `help:"With --send: keep running afterwards."`
-	Port      uint16 `default:"1398" help:"Port of both servers."`
+	Port      uint16 `default:"1398" placeholder:"PORT" help:"Port of both servers. Default: 1398."`
 }
 
 func (tryCmd) Help() string {
@@ -35,34 +35,43 @@ Examples:
 }
 
 func (c tryCmd) Run(ctx context.Context, e *env) (err error) {
+	if c.Send != "" { // a slip of the pen should not cost two servers
+		f, _, err := openFile(c.Send)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return fileError(err, c.Send)
+		}
+	}
 	dir, cleanup, err := c.folder(e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	if c.Send != "" {
-		if _, err := os.Stat(c.Send); err != nil {
-			return fileError(err, c.Send)
-		}
-	}
 	t, err := openTrial(ctx, e, dir, c)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var servers errgroup.Group
 	for _, s := range t.sides() {
 		servers.Go(func() error { defer stop(); return s.server.Run(ctx, nil) })
 	}
 	result := c.work(ctx, e, t)
 	stop()
-	return errors.Join(result, servers.Wait(), t.close())
+	failed := errors.Join(servers.Wait(), t.close())
+	if errors.Is(result, context.Canceled) && failed != nil {
+		return failed // a server that broke is why the work was cut off
+	}
+	return errors.Join(result, failed)
 }
 
 // work is what happens while the two servers run.
 func (c tryCmd) work(ctx context.Context, e *env, t *trial) error {
 	if c.Send != "" {
-		sent, err := t.send(ctx, e, c.Send)
+		sent, err := t.send(ctx, e, c)
 		if err != nil {
 			return err
 		}
@@ -76,7 +85,9 @@ func (c tryCmd) work(ctx context.Context, e *env, t *trial) error {
 			return nil
 		}
 	}
-	t.explain(e)
+	if err := t.explain(e); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -89,19 +100,41 @@ func (c tryCmd) folder(e *env) (dir string, cleanup func() error, err error) {
 	}
 	dir, err = os.MkdirTemp("", "vam-try-")
 	if err != nil {
-		return "", nil, vam.Wrap(vam.Unavailable, err, "there is no room for a temporary folder")
+		return "", nil, vam.Wrap(fileKind(err), err, "there is no room for a temporary folder")
 	}
 	return dir, func() error { return os.RemoveAll(dir) }, nil
 }
 
+// running is what `vam try --json` prints while it runs; keys are stable.
+type running struct {
+	Servers []runningServer `json:"servers"`
+	Profile string          `json:"profile"` // for VAM_PROFILE: the accounts of both
+	DNS     string          `json:"dns"`     // address and port of the DNS server
+}
+
+// runningServer is one of the two.
+type runningServer struct {
+	Domain  vam.Domain  `json:"domain"`
+	Account vam.Address `json:"account"`
+	Listen  string      `json:"listen"`   // address and port, TCP and UDP
+	DataDir string      `json:"data_dir"` // for --data
+}
+
 // explain says how to use both domains.
-func (t *trial) explain(e *env) {
+func (t *trial) explain(e *env) error {
+	if e.JSON {
+		r := running{Profile: t.profile, DNS: t.dns.Addr().String()}
+		for _, s := range t.sides() {
+			r.Servers = append(r.Servers, runningServer{s.domain, s.account, s.addr.String(), s.dir})
+		}
+		return e.printJSON(r)
+	}
 	fmt.Fprintf(e.out, "\nTwo domains run on this machine until Ctrl-C:\n\n")
 	for _, s := range t.sides() {
 		fmt.Fprintf(e.out, "  %-14s %s, TCP and UDP, data in %s\n", s.account, s.addr, safe(s.dir))
 	}
-	fmt.Fprintf(e.out, "\nIn another terminal:\n\n")
 	program := shellWord(os.Args[0])
+	fmt.Fprintf(e.out, "\nIn another terminal:\n\n")
 	fmt.Fprintf(e.out, "  export VAM_PROFILE=%s   # alice's and bob's accounts\n", shellWord(t.profile))
 	fmt.Fprintf(e.out, "  %s send FILE bob@b.test --wait     # alice sends\n", program)
 	fmt.Fprintf(e.out, "  %s inbox --as bob@b.test           # bob looks\n", program)
@@ -109,4 +142,5 @@ func (t *trial) explain(e *env) {
 	fmt.Fprintf(e.out, "  ffmpeg -re -f lavfi -i testsrc2 -t 20 -f mpegts - | %s send --live - bob@b.test\n", program)
 	fmt.Fprintf(e.out, "  %s --data %s queue          # the administrator of a.test looks\n", program, shellWord(t.a.dir))
 	fmt.Fprintf(e.out, "  dig @%s -p %d SRV _video-activmail._tcp.b.test\n\n", t.dns.Addr().Addr(), t.dns.Addr().Port())
+	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 )
@@ -44,19 +45,30 @@ func buildVersion() version {
 	return v
 }
 
+func (versionCmd) Help() string {
+	return `Examples:
+
+    vam version
+    vam version --json`
+}
+
 func (versionCmd) Run(e *env) error {
 	v := buildVersion()
 	if e.JSON {
 		return e.printJSON(v)
 	}
-	fmt.Fprintf(e.out, "vam %s, speaks %s\n", v.Version, v.Protocol)
+	printVersion(e.out, v)
+	return nil
+}
+
+func printVersion(w io.Writer, v version) {
+	fmt.Fprintf(w, "vam %s, speaks %s\n", v.Version, v.Protocol)
 	if v.Revision != "" {
 		changed := ""
 		if v.Modified {
 			changed = ", with local changes"
 		}
-		fmt.Fprintf(e.out, "revision %s of %s%s\n", v.Revision, v.Time, changed)
+		fmt.Fprintf(w, "revision %s of %s%s\n", v.Revision, v.Time, changed)
 	}
-	fmt.Fprintf(e.out, "built by %s for %s\n", v.Go, v.Platform)
-	return nil
+	fmt.Fprintf(w, "built by %s for %s\n", v.Go, v.Platform)
 }

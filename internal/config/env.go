@@ -2,11 +2,20 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/videoactivmail/vam"
 )
+
+// programVariables are those of the program that are no settings of the server: where
+// its files are, and which account a person uses.
+func programVariables() []string {
+	return []string{
+		EnvPrefix + "CONFIG", EnvPrefix + "PROFILE", EnvPrefix + "SERVER", EnvPrefix + "TOKEN", EnvPrefix + "CA_FILE",
+	}
+}
 
 // environment overrides keys of c by VAM_* variables. A name that is almost a
 // key's is a mistake; other VAM_* names belong to other programs and are left
@@ -29,7 +38,10 @@ func (r *reader) environment(c *Config, environ []string) {
 		where := "environment variable " + name
 		v, ok := byEnv[name]
 		if !ok {
-			if hint := suggest(name, names); hint != "" {
+			if slices.Contains(programVariables(), name) {
+				continue
+			}
+			if hint := suggest(name, append(names, programVariables()...)); hint != "" {
 				r.bad.add(where, "", "there is no such setting; did you mean %s?", hint)
 			}
 			continue

@@ -42,15 +42,20 @@ func (p Place) Path() string {
 	return filepath.Join(p.DefaultDataDir(), FileName)
 }
 
+const systemData = "/var/lib/vam"
+
 // DefaultDataDir is where a new server's data goes when nobody says: /var/lib/vam
-// for root, otherwise the user's data folder of the XDG base directory
-// specification.
+// for root and for a user without a home, otherwise the user's data folder of the XDG
+// base directory specification.
 func (p Place) DefaultDataDir() string {
 	if p.UID == 0 {
-		return "/var/lib/vam"
+		return systemData
 	}
 	if d := p.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
 		return filepath.Join(d, "vam")
 	}
-	return filepath.Join(p.Getenv("HOME"), ".local", "share", "vam")
+	if h := p.Getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(h, ".local", "share", "vam")
+	}
+	return systemData
 }

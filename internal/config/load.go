@@ -50,7 +50,10 @@ func Load(o Options) (*Effective, error) {
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, vam.Wrap(vam.NotFound, err, "there is no configuration file %s; `vam init DOMAIN` makes one", path)
+		return nil, vam.Errorf(vam.NotFound, "there is no configuration file %s; `vam init DOMAIN` makes one", path)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return nil, vam.Errorf(vam.Denied, "you may not read the configuration file %s", path)
 	}
 	if err != nil {
 		return nil, vam.Wrap(vam.Unavailable, err, "cannot read the configuration file %s", path)
@@ -63,7 +66,10 @@ func Load(o Options) (*Effective, error) {
 	return parse(path, doc, o)
 }
 
-// parse reads a document whose file is named path; it touches no file.
+// Parse is Load of a document that is not, or not yet, in the file of that name; it
+// touches no file. Errors: *Error.
+func Parse(name string, doc []byte, o Options) (*Effective, error) { return parse(name, doc, o) }
+
 func parse(path string, doc []byte, o Options) (*Effective, error) {
 	r := &reader{file: path, sources: map[string]string{}}
 	for _, k := range Keys() {

@@ -18,7 +18,7 @@ type List struct {
 }
 
 // Entries lists a folder, newest first.
-func (c *Client) Entries(ctx context.Context, l List) (out userwire.Entries, err error) {
+func (c *Client) Entries(ctx context.Context, l List) (userwire.Entries, error) {
 	q := url.Values{}
 	for name, value := range map[string]string{"folder": l.Folder, "state": l.State, "before": l.Before} {
 		if value != "" {
@@ -28,12 +28,12 @@ func (c *Client) Entries(ctx context.Context, l List) (out userwire.Entries, err
 	if l.Limit > 0 {
 		q.Set("limit", strconv.Itoa(l.Limit))
 	}
-	return out, c.call(ctx, http.MethodGet, "/box?"+q.Encode(), nil, &out)
+	return ask[userwire.Entries](ctx, c, http.MethodGet, "/box?"+q.Encode(), nil)
 }
 
 // Find lists the entries whose message id begins or ends with part.
-func (c *Client) Find(ctx context.Context, part string) (out userwire.Entries, err error) {
-	return out, c.call(ctx, http.MethodGet, "/box/"+segment(part), nil, &out)
+func (c *Client) Find(ctx context.Context, part string) (userwire.Entries, error) {
+	return ask[userwire.Entries](ctx, c, http.MethodGet, "/box/"+segment(part), nil)
 }
 
 func entryPath(origin vam.Domain, id vam.MessageID) string {
@@ -41,8 +41,8 @@ func entryPath(origin vam.Domain, id vam.MessageID) string {
 }
 
 // Entry is one entry with everything that is known of it.
-func (c *Client) Entry(ctx context.Context, origin vam.Domain, id vam.MessageID) (e userwire.Entry, err error) {
-	return e, c.call(ctx, http.MethodGet, entryPath(origin, id), nil, &e)
+func (c *Client) Entry(ctx context.Context, origin vam.Domain, id vam.MessageID) (userwire.Entry, error) {
+	return ask[userwire.Entry](ctx, c, http.MethodGet, entryPath(origin, id), nil)
 }
 
 // Media reads the file of a message from an offset on, also while it still arrives; size
@@ -56,31 +56,28 @@ func (c *Client) Media(ctx context.Context, origin vam.Domain, id vam.MessageID,
 	if err != nil {
 		return nil, 0, err
 	}
-	return mediaBody{res.Body, c}, res.ContentLength, nil
+	return mediaBody{res.Body, ctx, c}, res.ContentLength, nil
 }
 
 // mediaBody turns a broken connection into a temporary error.
 type mediaBody struct {
 	io.ReadCloser
-	c *Client
+	ctx context.Context // of the request, which the body ends with
+	c   *Client
 }
 
 func (b mediaBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.c.unreachable(context.Background(), err)
+		err = b.c.unreachable(b.ctx, err)
 	}
 	return n, err
 }
 
 // Mail is the RFC 5322 mail of a message.
 func (c *Client) Mail(ctx context.Context, origin vam.Domain, id vam.MessageID) ([]byte, error) {
-	res, err := c.send(ctx, request{method: http.MethodGet, path: entryPath(origin, id) + "/mail"})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	_, mail, err := c.read(ctx, request{method: http.MethodGet, path: entryPath(origin, id) + "/mail"})
+	return mail, err
 }
 
 // Accept takes a held message; its media is fetched from then on.
@@ -104,8 +101,8 @@ func (c *Client) Delete(ctx context.Context, origin vam.Domain, id vam.MessageID
 }
 
 // Contacts lists the correspondents that the account has decided about.
-func (c *Client) Contacts(ctx context.Context) (out userwire.Contacts, err error) {
-	return out, c.call(ctx, http.MethodGet, "/contacts", nil, &out)
+func (c *Client) Contacts(ctx context.Context) (userwire.Contacts, error) {
+	return ask[userwire.Contacts](ctx, c, http.MethodGet, "/contacts", nil)
 }
 
 // SetContact makes an address known or blocked.

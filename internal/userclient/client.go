@@ -3,7 +3,6 @@
 package userclient
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -32,6 +30,11 @@ type Options struct {
 	// Patience is how long a request whose failure may be temporary is tried again; 0 is
 	// not at all.
 	Patience time.Duration
+	// Retrying, if not nil, is told of each failure that is tried again after a pause.
+	// It is called from several goroutines and must be quick.
+	Retrying func(err error, after time.Duration)
+	// Dial connects to Address; nil is a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client speaks to one server for one account. It is safe for concurrent use. Close it.
@@ -44,8 +47,9 @@ type Client struct {
 const (
 	maxAnswer   = 16 << 20 // of a document
 	dialTimeout = 10 * time.Second
-	// stall is how long an answer may take to begin.
-	stall = 60 * time.Second
+	// stall is how long an answer may take to begin. The slowest is that to a seal, for
+	// which the server may have to read a large file once more.
+	stall = 5 * time.Minute
 )
 
 // New returns a Client; it connects with the first request.
@@ -58,12 +62,14 @@ func New(o Options) *Client {
 	if o.ServerName == "" {
 		o.ServerName = host
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, o.Address)
+			return o.Dial(ctx, network, o.Address)
 		},
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS13, ServerName: o.ServerName, RootCAs: o.Roots},
 		TLSHandshakeTimeout:   dialTimeout,
@@ -96,7 +102,8 @@ type request struct {
 }
 
 // send performs a request, again while its failure may be temporary and Patience lasts.
-// The caller closes the body of the answer, whose status is a success.
+// The caller closes the body of the answer, whose status is a success. The body of the
+// request is not read any more when send has failed, or when the answer is closed.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	pause := 250 * time.Millisecond
 	for start := time.Now(); ; {
@@ -112,17 +119,29 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		if time.Since(start)+wait > c.o.Patience {
 			return nil, err
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if c.o.Retrying != nil {
+			c.o.Retrying(err, wait)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
 		}
 		pause = min(2*pause, 5*time.Second)
 	}
 }
 
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, nil)
 	if err != nil {
 		return nil, vam.Wrap(vam.Invalid, err, "the request cannot be made")
 	}
@@ -130,126 +149,108 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 		req.Header[k] = v
 	}
 	req.Header.Set("Authorization", "Bearer "+string(c.o.Token))
+	body := &lent{data: r.body}
+	body.attach(req)
 	res, err := c.http.Do(req)
 	if err != nil {
+		body.wait(ctx)
 		return nil, c.unreachable(ctx, err)
 	}
+	res.Body = answerBody{res.Body, func() { body.wait(ctx) }}
 	if res.StatusCode < 300 {
 		return res, nil
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, int64(activmail.DefaultLimits().Document)))
+	text, err := io.ReadAll(io.LimitReader(res.Body, int64(activmail.DefaultLimits().Document)))
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
-	return nil, activmail.ParseProblem(res.StatusCode, res.Header, body).Err()
+	return nil, activmail.ParseProblem(res.StatusCode, res.Header, text).Err()
 }
 
+// unreachable classifies a failure below HTTP.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var unknown x509.UnknownAuthorityError
-	var host x509.HostnameError
-	if errors.As(err, &unknown) || errors.As(err, &host) {
-		return vam.Wrap(vam.Denied, err, "the server at %s does not prove that it is %s", c.o.Address, c.o.ServerName)
+	var known *vam.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	// Waiting mends neither a foreign nor an expired certificate.
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return vam.Wrap(vam.Denied, untrusted.Err, "the server at %s does not prove that it is %s; nothing was sent to it", c.o.Address, c.o.ServerName)
 	}
 	return vam.Wrap(vam.Unavailable, err, "your server at %s cannot be reached", c.o.Address)
 }
 
 // call sends in as JSON (nil: nothing) and reads the answer into out (nil: nothing).
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	r := request{method: method, path: path, header: http.Header{}}
-	if in != nil {
-		body, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		r.body = body
-		r.header.Set("Content-Type", "application/json")
-	}
-	return c.document(ctx, r, out)
-}
-
-// document reads the answer of r into out.
-func (c *Client) document(ctx context.Context, r request, out any) error {
-	res, err := c.send(ctx, r)
+	r, err := jsonRequest(method, path, in)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	_, err = c.document(ctx, r, out)
+	return err
+}
+
+// ask is call with an answer of type T.
+func ask[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	err = c.call(ctx, method, path, in, &out)
+	return out, err
+}
+
+func jsonRequest(method, path string, in any) (request, error) {
+	r := request{method: method, path: path, header: http.Header{}}
+	if in == nil {
+		return r, nil
+	}
+	body, err := json.Marshal(in)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return r, err
 	}
-	if out == nil || len(body) == 0 {
-		return nil
+	r.body = body
+	r.header.Set("Content-Type", "application/json")
+	return r, nil
+}
+
+// document reads the answer of r into out and returns its status. An answer that breaks
+// off is asked for again like one that never came.
+func (c *Client) document(ctx context.Context, r request, out any) (status int, err error) {
+	var text []byte
+	for start, tries := time.Now(), 0; ; tries++ {
+		status, text, err = c.read(ctx, r)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || vam.KindOf(err) != vam.Unavailable || tries >= 3 || time.Since(start) > c.o.Patience {
+			return status, err
+		}
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return vam.Wrap(vam.Unavailable, err, "the server at %s answers what this program does not understand; is it a vam server?", c.o.Address)
+	if out == nil || len(text) == 0 {
+		return status, nil
 	}
-	return nil
-}
-
-// Me is the account of the token.
-func (c *Client) Me(ctx context.Context) (me userwire.Me, err error) {
-	return me, c.call(ctx, http.MethodGet, "/me", nil, &me)
-}
-
-// Put makes a draft or replaces what was said of it.
-func (c *Client) Put(ctx context.Context, id vam.MessageID, d userwire.Draft) (m userwire.Message, err error) {
-	return m, c.call(ctx, http.MethodPut, "/m/"+string(id), d, &m)
-}
-
-// Message is a message of the account as its author sees it.
-func (c *Client) Message(ctx context.Context, id vam.MessageID) (m userwire.Message, err error) {
-	return m, c.call(ctx, http.MethodGet, "/m/"+string(id), nil, &m)
-}
-
-// Upload stores one part, which stands at an offset of the file.
-func (c *Client) Upload(ctx context.Context, id vam.MessageID, sum activmail.Sum, at int64, data []byte) error {
-	r := request{method: http.MethodPut, path: "/m/" + string(id) + "/b/" + sum.String() + "?at=" + strconv.FormatInt(at, 10), body: data, header: http.Header{}}
-	r.header.Set("Content-Type", "application/octet-stream")
-	return c.document(ctx, r, nil)
-}
-
-// Missing asks which pieces are still to be uploaded.
-func (c *Client) Missing(ctx context.Context, id vam.MessageID, pieces []userwire.Piece) ([]userwire.Piece, error) {
-	var missing userwire.Missing
-	return missing.Pieces, c.call(ctx, http.MethodPost, "/m/"+string(id)+"/have", userwire.Have{Pieces: pieces}, &missing)
-}
-
-// Append extends the log by lines when it has exactly size of them. Conflict
-// (log-position) otherwise.
-func (c *Client) Append(ctx context.Context, id vam.MessageID, size int64, lines [][]byte) (m userwire.Message, err error) {
-	r := request{method: http.MethodPost, path: "/m/" + string(id) + "/log", body: bytes.Join(lines, []byte("\n")), header: http.Header{}}
-	r.header.Set("Content-Type", "application/vnd.vam.log")
-	r.header.Set("If-Match", strconv.Quote(strconv.FormatInt(size, 10)))
-	return m, c.document(ctx, r, &m)
-}
-
-// Seal ends the log; sum, unless it is zero, is what the file must hash to.
-func (c *Client) Seal(ctx context.Context, id vam.MessageID, sum activmail.Sum) (m userwire.Message, err error) {
-	var in userwire.Seal
-	if sum != (activmail.Sum{}) {
-		in.SHA256 = sum.String()
+	if err := json.Unmarshal(text, out); err != nil {
+		return status, vam.Wrap(vam.Unavailable, err, "the server at %s answers what this program does not understand; is it a vam server?", c.o.Address)
 	}
-	return m, c.call(ctx, http.MethodPost, "/m/"+string(id)+"/seal", in, &m)
+	return status, nil
 }
 
-// Send hands the message over to the server, which is responsible for it from then on.
-func (c *Client) Send(ctx context.Context, id vam.MessageID) (m userwire.Message, err error) {
-	return m, c.call(ctx, http.MethodPost, "/m/"+string(id)+"/send", nil, &m)
-}
-
-// Revoke takes a message back.
-func (c *Client) Revoke(ctx context.Context, id vam.MessageID) (m userwire.Message, err error) {
-	return m, c.call(ctx, http.MethodPost, "/m/"+string(id)+"/revoke", nil, &m)
-}
-
-// Discard removes a message that was not sent.
-func (c *Client) Discard(ctx context.Context, id vam.MessageID) error {
-	return c.call(ctx, http.MethodDelete, "/m/"+string(id), nil, nil)
+func (c *Client) read(ctx context.Context, r request) (int, []byte, error) {
+	res, err := c.send(ctx, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return res.StatusCode, nil, c.unreachable(ctx, err)
+	}
+	if len(text) > maxAnswer {
+		return res.StatusCode, nil, vam.Errorf(vam.TooLarge, "the answer of the server at %s is longer than %s (this program's limit)", c.o.Address, vam.Bytes(maxAnswer))
+	}
+	return res.StatusCode, text, nil
 }
 
 // segment escapes one element of a path.

@@ -1,12 +1,10 @@
 package userclient
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,15 +17,13 @@ import (
 const (
 	// parallel is how many parts are on the way to the server at once.
 	parallel = 6
-	// batch is how many log lines one append has.
+	// batch is how many log lines one append has at most.
 	batch = 64
-	// liveSlice is how long a part of a live recording collects what comes, livePart its
-	// greatest length in octets.
-	liveSlice = 100 * time.Millisecond
-	livePart  = 1 << 20
+	// appendEvery is how long an uploaded part waits for others before the log names it.
+	appendEvery = time.Second
 )
 
-// Upload is one message on its way to the server.
+// Upload is one message on its way to the server. It is used once, by one goroutine.
 type Upload struct {
 	Client *Client
 	ID     vam.MessageID
@@ -42,14 +38,20 @@ type Upload struct {
 // Send uploads size octets of file, seals and sends. Repeated under the same ID after a
 // failure, it goes on with what the server does not have. The message is accepted when
 // Send returns without an error.
+//
+// Errors: those of the server; Conflict when the file became shorter; Unavailable when it
+// cannot be read.
 func (u *Upload) Send(ctx context.Context, file io.ReaderAt, size int64) (userwire.Message, error) {
 	u.Draft.Size = size
-	m, err := u.Client.Put(ctx, u.ID, u.Draft)
-	if err != nil || !m.Sent.IsZero() {
-		return m, err
+	m, made, err := u.Client.put(ctx, u.ID, u.Draft)
+	if err != nil {
+		return u.accepted(ctx, m, err)
+	}
+	if !m.Sent.IsZero() {
+		return m, nil
 	}
 	if m.Sealed.IsZero() && u.Draft.MediaOf == "" {
-		sum, err := u.file(ctx, file, size, m)
+		sum, err := u.file(ctx, file, size, m, !made)
 		if err != nil {
 			return m, err
 		}
@@ -65,19 +67,34 @@ func (u *Upload) Send(ctx context.Context, file io.ReaderAt, size int64) (userwi
 	return u.Client.Send(ctx, u.ID)
 }
 
-// piece is one part of a file. hash is done by the reader, so that the digest of the
+// accepted turns a draft that came too late, because an earlier try was accepted
+// without our hearing of it, into that acceptance.
+func (u *Upload) accepted(ctx context.Context, m userwire.Message, err error) (userwire.Message, error) {
+	var e *vam.Error
+	if !errors.As(err, &e) || e.Problem != "sent" {
+		return m, err
+	}
+	if sent, serr := u.Client.Message(ctx, u.ID); serr == nil && !sent.Sent.IsZero() {
+		return sent, nil
+	}
+	return m, err
+}
+
+// piece is one part of a file. It is hashed by the reader, so that the digest of the
 // whole file and the uploads run side by side.
 type piece struct {
-	at   int64
-	data []byte
-	sum  activmail.Sum
-	have bool // the log names it already
-	done chan struct{}
+	at, n int64
+	sum   activmail.Sum
+	data  []byte        // until it is uploaded
+	ask   bool          // the server may have it, although the log does not name it
+	named bool          // the log names it already
+	done  chan struct{} // closed when the server has it
 }
 
 // file uploads every part and appends the lines in order, a batch at a time, as soon as
-// the parts of the batch are there.
-func (u *Upload) file(ctx context.Context, file io.ReaderAt, size int64, m userwire.Message) (activmail.Sum, error) {
+// the parts of the batch are there. again says that an earlier try may have left parts
+// that no line names: those are asked for and not sent twice.
+func (u *Upload) file(ctx context.Context, file io.ReaderAt, size int64, m userwire.Message, again bool) (activmail.Sum, error) {
 	pieces := make(chan *piece)
 	ordered := make(chan *piece, parallel+batch)
 	pool := make(chan []byte, 2*parallel)
@@ -86,21 +103,26 @@ func (u *Upload) file(ctx context.Context, file io.ReaderAt, size int64, m userw
 	g.Go(func() error {
 		defer close(pieces)
 		defer close(ordered)
-		sum, err := u.read(ctx, file, size, m.Bytes, pool, pieces, ordered)
-		whole = sum
+		r := &fileReader{file: file, size: size, known: m.Bytes, pool: pool}
+		if again {
+			r.ask = m.Bytes + (parallel+batch)*int64(activmail.FilePart)
+		}
+		var err error
+		whole, err = r.run(ctx, pieces, ordered)
 		return err
 	})
 	for range parallel {
 		g.Go(func() error {
 			for p := range pieces {
-				if err := u.Client.Upload(ctx, u.ID, p.sum, p.at, p.data); err != nil {
+				if err := u.part(ctx, p); err != nil {
 					return err
 				}
-				close(p.done)
 				select {
 				case pool <- p.data[:cap(p.data)]:
 				default:
 				}
+				p.data = nil
+				close(p.done)
 			}
 			return nil
 		})
@@ -110,27 +132,49 @@ func (u *Upload) file(ctx context.Context, file io.ReaderAt, size int64, m userw
 	return whole, err
 }
 
-// read cuts the file into parts, hashes, and hands out those that the log does not
-// name. Parts below known octets are only hashed.
-func (u *Upload) read(ctx context.Context, file io.ReaderAt, size, known int64, pool chan []byte, pieces, ordered chan<- *piece) (activmail.Sum, error) {
+// part brings one part to the server.
+func (u *Upload) part(ctx context.Context, p *piece) error {
+	if p.ask {
+		missing, err := u.Client.Missing(ctx, u.ID, []userwire.Piece{{Blob: p.sum.String(), Length: p.n, At: p.at}})
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+	}
+	return u.Client.Upload(ctx, u.ID, p.sum, p.at, p.data)
+}
+
+// fileReader cuts a file into parts and hashes it.
+type fileReader struct {
+	file  io.ReaderAt
+	size  int64
+	known int64 // octets that the log names
+	ask   int64 // below this offset, a part may be there although the log does not name it
+	pool  chan []byte
+}
+
+// run hands out every part in ordered, and those that the log does not name in pieces.
+func (r *fileReader) run(ctx context.Context, pieces, ordered chan<- *piece) (activmail.Sum, error) {
 	digest := sha256.New()
-	for at := int64(0); at < size; at += int64(activmail.FilePart) {
-		n := min(int64(activmail.FilePart), size-at)
+	for at := int64(0); at < r.size; at += int64(activmail.FilePart) {
+		n := min(int64(activmail.FilePart), r.size-at)
+		p := &piece{at: at, n: n, named: at+n <= r.known, ask: at < r.ask, done: make(chan struct{})}
 		var buf []byte
 		select {
-		case buf = <-pool:
+		case buf = <-r.pool:
 		default:
 			buf = make([]byte, activmail.FilePart)
 		}
-		p := &piece{at: at, data: buf[:n], have: at+n <= known, done: make(chan struct{})}
-		if got, err := file.ReadAt(p.data, at); int64(got) < n {
-			if errors.Is(err, io.EOF) || err == nil {
-				return activmail.Sum{}, vam.Errorf(vam.Conflict, "the file became shorter while it was being sent; nothing was sent, try again when it is finished")
-			}
-			return activmail.Sum{}, vam.Wrap(vam.Unavailable, err, "the file cannot be read at octet %d", at)
+		p.data = buf[:n]
+		if err := r.read(p); err != nil {
+			return activmail.Sum{}, err
 		}
 		digest.Write(p.data)
-		if p.have {
+		if p.named {
+			p.data = nil
+			select {
+			case r.pool <- buf:
+			default:
+			}
 			close(p.done)
 		} else {
 			p.sum = sha256.Sum256(p.data)
@@ -138,13 +182,24 @@ func (u *Upload) read(ctx context.Context, file io.ReaderAt, size, known int64, 
 		if err := hand(ctx, ordered, p); err != nil {
 			return activmail.Sum{}, err
 		}
-		if !p.have {
+		if !p.named {
 			if err := hand(ctx, pieces, p); err != nil {
 				return activmail.Sum{}, err
 			}
 		}
 	}
 	return activmail.Sum(digest.Sum(nil)), nil
+}
+
+func (r *fileReader) read(p *piece) error {
+	got, err := r.file.ReadAt(p.data, p.at)
+	switch {
+	case int64(got) == p.n:
+		return nil
+	case err == nil, errors.Is(err, io.EOF):
+		return vam.Errorf(vam.Conflict, "the file became shorter while it was being sent; nothing was sent, try again when it is finished")
+	}
+	return vam.Wrap(vam.Unavailable, err, "the file cannot be read at octet %d", p.at)
 }
 
 func hand(ctx context.Context, to chan<- *piece, p *piece) error {
@@ -159,8 +214,9 @@ func hand(ctx context.Context, to chan<- *piece, p *piece) error {
 // append names uploaded parts in the log, in order.
 func (u *Upload) append(ctx context.Context, ordered <-chan *piece, lines int64) error {
 	var waiting [][]byte
-	var done int64
+	flushed := time.Now()
 	flush := func() error {
+		flushed = time.Now()
 		if len(waiting) == 0 {
 			return nil
 		}
@@ -177,24 +233,30 @@ func (u *Upload) append(ctx context.Context, ordered <-chan *piece, lines int64)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		done = p.at + int64(len(p.data))
 		if u.Progress != nil {
-			u.Progress(done)
+			u.Progress(p.at + p.n)
 		}
-		if p.have {
+		if p.named {
 			continue
 		}
-		line, err := activmail.Record{Kind: activmail.RecordPart, Blob: p.sum, Length: vam.Bytes(len(p.data))}.MarshalLine()
+		line, err := partLine(p.sum, p.n)
 		if err != nil {
 			return err
 		}
-		if waiting = append(waiting, line); len(waiting) == batch {
+		if waiting = append(waiting, line); len(waiting) == batch || time.Since(flushed) > appendEvery {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return flush()
+}
+
+func partLine(sum activmail.Sum, n int64) ([]byte, error) {
+	return activmail.Record{Kind: activmail.RecordPart, Blob: sum, Length: vam.Bytes(n)}.MarshalLine()
 }
 
 // appendLines appends, and takes it for done when the answer to a first try was lost.
@@ -205,115 +267,4 @@ func (u *Upload) appendLines(ctx context.Context, at int64, lines [][]byte) (use
 		return u.Client.Message(ctx, u.ID)
 	}
 	return m, err
-}
-
-// Live sends the message first and then what r brings, as it comes, until it ends;
-// then it seals. A recipient watches meanwhile. A failure leaves the message
-// interrupted: what came so far stays.
-func (u *Upload) Live(ctx context.Context, r io.Reader) (userwire.Message, error) {
-	m, err := u.Client.Put(ctx, u.ID, u.Draft)
-	if err != nil {
-		return m, err
-	}
-	if m, err = u.Client.Send(ctx, u.ID); err != nil {
-		return m, err
-	}
-	slices := make(chan []byte)
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { defer close(slices); return slice(gctx, r, slices) })
-	digest := sha256.New()
-	g.Go(func() error {
-		at, lines := m.Bytes, m.Lines
-		for data := range slices {
-			digest.Write(data)
-			sum := activmail.Sum(sha256.Sum256(data))
-			if err := u.Client.Upload(gctx, u.ID, sum, at, data); err != nil {
-				return err
-			}
-			line, err := activmail.Record{Kind: activmail.RecordPart, Blob: sum, Length: vam.Bytes(len(data))}.MarshalLine()
-			if err != nil {
-				return err
-			}
-			after, err := u.appendLines(gctx, lines, [][]byte{line})
-			if err != nil {
-				return err
-			}
-			at, lines = after.Bytes, after.Lines
-			if u.Progress != nil {
-				u.Progress(at)
-			}
-		}
-		return nil
-	})
-	if err := g.Wait(); err != nil {
-		return m, err
-	}
-	return u.Client.Seal(ctx, u.ID, activmail.Sum(digest.Sum(nil)))
-}
-
-// slice cuts a stream into what comes within liveSlice, at most livePart. The reading
-// goroutine ends with r: a pipe that never brings anything holds it until the program
-// ends.
-func slice(ctx context.Context, r io.Reader, out chan<- []byte) error {
-	type chunk struct {
-		data []byte
-		err  error
-	}
-	chunks := make(chan chunk, 4)
-	var stopped atomic.Bool
-	go func() {
-		for !stopped.Load() {
-			buf := make([]byte, 64<<10)
-			n, err := r.Read(buf)
-			select {
-			case chunks <- chunk{buf[:n], err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	defer stopped.Store(true)
-	var part bytes.Buffer
-	flush := func() error {
-		if part.Len() == 0 {
-			return nil
-		}
-		data := bytes.Clone(part.Bytes())
-		part.Reset()
-		select {
-		case out <- data:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	timer := time.NewTimer(liveSlice)
-	defer timer.Stop()
-	for {
-		select {
-		case c := <-chunks:
-			part.Write(c.data)
-			if part.Len() >= livePart || c.err != nil {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-			if errors.Is(c.err, io.EOF) {
-				return nil
-			}
-			if c.err != nil {
-				return vam.Wrap(vam.Unavailable, c.err, "the recording cannot be read on")
-			}
-		case <-timer.C:
-			if err := flush(); err != nil {
-				return err
-			}
-			timer.Reset(liveSlice)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
