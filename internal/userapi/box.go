@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -35,7 +36,13 @@ func (h *Handler) list(r *request) error {
 	}
 	out := userwire.Entries{Entries: make([]userwire.Entry, 0, len(entries))}
 	for _, e := range entries {
-		out.Entries = append(out.Entries, wireEntry(e))
+		x := wireEntry(e)
+		if e.Folder == mailbox.Sent && e.State != mailbox.Draft {
+			if x.Rcpts, err = h.recipients(r.Context(), message.Key{Origin: e.Origin, ID: e.ID}); err != nil {
+				return err
+			}
+		}
+		out.Entries = append(out.Entries, x)
 	}
 	if len(entries) == f.Limit {
 		out.Next = string(entries[len(entries)-1].ID)
@@ -97,14 +104,8 @@ func (h *Handler) entry(r *request) error {
 		out.Name, out.Type = seal.Name, seal.ContentType
 	}
 	if e.Folder == mailbox.Sent {
-		rcpts, err := h.o.Delivery.Recipients(r.Context(), k)
-		if err != nil {
+		if out.Rcpts, err = h.recipients(r.Context(), k); err != nil {
 			return err
-		}
-		for _, x := range rcpts {
-			out.Rcpts = append(out.Rcpts, userwire.Recipient{
-				Address: x.Address, Bcc: x.Hidden, State: x.State, Code: x.Code, Text: x.Text, Attempts: x.Attempts, Next: x.NextAt, Changed: x.Changed,
-			})
 		}
 	}
 	return r.answer(http.StatusOK, out)
@@ -165,21 +166,56 @@ func readable(e mailbox.Entry) error {
 	return nil
 }
 
+// openRange reads a Range that names one place to start from. The end of a message that
+// still arrives is not known, so that no other range has a meaning.
+func openRange(header string) (from int64, ranged bool, err error) {
+	if header == "" {
+		return 0, false, nil
+	}
+	digits, ok := strings.CutPrefix(header, "bytes=")
+	digits, open := strings.CutSuffix(digits, "-")
+	if from, err = strconv.ParseInt(digits, 10, 64); err != nil || !ok || !open || from < 0 {
+		return 0, false, vam.Errorf(vam.Invalid, "the message still arrives; ask for one range that is open at its end, as in bytes=0-")
+	}
+	return from, true, nil
+}
+
+// contentRange is that of an answer that goes on to the end, which may not be known yet
+// (RFC 8673 section 2).
+func contentRange(from, size int64, final bool) string {
+	if final {
+		return fmt.Sprintf("bytes %d-%d/%d", from, size-1, size)
+	}
+	const veryLarge = 1<<53 - 1
+	return fmt.Sprintf("bytes %d-%d/*", from, int64(veryLarge))
+}
+
 // stream sends a message that still arrives, from the offset that Range names on.
 func (h *Handler) stream(r *request, media *message.Media) error {
-	var from int64
-	if rng := r.Header.Get("Range"); rng != "" {
-		if n, err := fmt.Sscanf(rng, "bytes=%d-", &from); n != 1 || err != nil || from < 0 {
-			return vam.Errorf(vam.Invalid, "the message still arrives; ask for one range that is open at its end, as in bytes=0-")
-		}
-	}
-	if err := media.WaitFor(r.Context(), from); err != nil {
+	from, ranged, err := openRange(r.Header.Get("Range"))
+	if err != nil {
 		return err
 	}
-	if size, final := media.Size(); final {
-		r.w.Header().Set("Content-Length", strconv.FormatInt(size-from, 10))
+	err = media.WaitFor(r.Context(), from)
+	size, final := media.Size()
+	header := r.w.Header()
+	if errors.Is(err, io.EOF) && final {
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		r.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return nil
 	}
-	r.w.WriteHeader(http.StatusOK)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if final {
+		header.Set("Content-Length", strconv.FormatInt(size-from, 10))
+	}
+	if ranged {
+		status = http.StatusPartialContent
+		header.Set("Content-Range", contentRange(from, size, final))
+	}
+	r.w.WriteHeader(status)
 	flush := http.NewResponseController(r.w)
 	buf := make([]byte, 256<<10)
 	for at := from; ; {

@@ -258,16 +258,22 @@ func (h *Handler) answerMessage(r *request, status int, m message.Message) error
 	if !m.Head.SealedAt.IsZero() {
 		out.SHA256 = fmt.Sprintf("%x", m.Head.Digest[:])
 	}
-	rcpts, err := h.o.Delivery.Recipients(r.Context(), m.Key)
-	if err != nil {
+	var err error
+	if out.Recipients, err = h.recipients(r.Context(), m.Key); err != nil {
 		return err
 	}
+	return r.answer(status, out)
+}
+
+// recipients are where those of a sent message stand.
+func (h *Handler) recipients(ctx context.Context, k message.Key) (out []userwire.Recipient, err error) {
+	rcpts, err := h.o.Delivery.Recipients(ctx, k)
 	for _, x := range rcpts {
-		out.Recipients = append(out.Recipients, userwire.Recipient{
+		out = append(out, userwire.Recipient{
 			Address: x.Address, Bcc: x.Hidden, State: x.State, Code: x.Code, Text: x.Text, Attempts: x.Attempts, Next: x.NextAt, Changed: x.Changed,
 		})
 	}
-	return r.answer(status, out)
+	return out, err
 }
 
 // putWhole takes a whole message in one request: a form with the fields to (one or

@@ -123,14 +123,15 @@ type Entry struct {
 	At       time.Time     `json:"at"`
 	Seen     bool          `json:"seen"`
 
+	Rcpts []Recipient `json:"recipients,omitempty"` // of a sent message
+
 	// The rest is of a single entry only.
-	Text      string      `json:"text,omitempty"`
-	Available int64       `json:"available_bytes,omitempty"` // from the start on, without a gap
-	Sealed    bool        `json:"sealed,omitempty"`
-	SHA256    string      `json:"sha256,omitempty"`
-	Name      string      `json:"name,omitempty"`
-	Type      string      `json:"type,omitempty"`
-	Rcpts     []Recipient `json:"recipients,omitempty"`
+	Text      string `json:"text,omitempty"`
+	Available int64  `json:"available_bytes,omitempty"` // from the start on, without a gap
+	Sealed    bool   `json:"sealed,omitempty"`
+	SHA256    string `json:"sha256,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Type      string `json:"type,omitempty"`
 }
 
 // Entries is GET /box.
