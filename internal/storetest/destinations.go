@@ -31,11 +31,10 @@ func testFail(w *world) {
 		if again := w.fail(away, 0); !again.Equal(next) {
 			w.Errorf("the second job of outage %d moved the next attempt to %v", n, again)
 		}
-		w.stays(func() {
-			w.equal("the destination", w.destination(away), queue.Destination{Domain: away, Failures: n, NextAt: next, Reason: "no route"})
-		})
+		w.equal("the destination", w.destination(away), queue.Destination{Domain: away, Failures: n, NextAt: next, Reason: "no route"})
 		w.clock.Store(next.UnixMicro())
 	}
+	w.stays(func() { w.equal("the failures", w.destination(away).Failures, 9) })
 	w.equal("another domain", w.destination("third.example"), queue.Destination{Domain: "third.example"})
 	got(w.Queue.Fail(w.Context(), "third.example", w.now(), 0, strings.Repeat("x", 5000)))(w)
 	if r := w.destination("third.example").Reason; len(r) > queue.MaxReason {

@@ -86,7 +86,7 @@ func (w *world) wantLease(what string, jobs []queue.Job, want ...string) {
 func testEnqueue(w *world) {
 	j := queue.Job{
 		Kind: queue.Receipt, Key: "a key/with é", Domain: away, NextAt: w.now().Add(time.Second), Deadline: w.now().Add(time.Hour),
-		Created: w.now(), Payload: bytes.Repeat([]byte{0, 0xff}, queue.MaxPayload/2),
+		Created: w.now(), Payload: []byte("\x00\xff payload"),
 	}
 	plain := w.job("plain", away, 2*time.Second)
 	w.enqueue(j, plain)
@@ -127,6 +127,14 @@ func testEnqueueAgain(w *world) {
 }
 
 func testEnqueueTooLarge(w *world) {
+	largest := w.job("largest", away, 0)
+	largest.Payload = bytes.Repeat([]byte{0, 0xff}, queue.MaxPayload/2)
+	w.enqueue(largest)
+	j := w.leaseOne("me")
+	if !bytes.Equal(j.Payload, largest.Payload) {
+		w.Errorf("the largest payload comes back with %d octets", len(j.Payload))
+	}
+	w.ok(w.Queue.Finish(w.Context(), "me", j.ID))
 	big := w.job("big", away, 0)
 	big.Payload = make([]byte, queue.MaxPayload+1)
 	w.wantKind("a payload that is too long", w.Queue.Enqueue(w.Context(), w.job("small", away, 0), big), vam.TooLarge)

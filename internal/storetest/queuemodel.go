@@ -17,7 +17,7 @@ func testQueueModel(w *world) {
 	seed := rand.Uint64()
 	w.Logf("seed %d", seed)
 	m := &model{world: w, rnd: rand.New(rand.NewPCG(seed, 0)), model: NewMemoryQueue()}
-	for range 250 {
+	for range 150 {
 		w.pass(time.Microsecond) // no two times are the same
 		m.step()
 		if w.Failed() {

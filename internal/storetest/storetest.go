@@ -52,10 +52,14 @@ type Opener func(t testing.TB, place string, now func() time.Time) Stores
 // Run tests every store.
 func Run(t *testing.T, open Opener) {
 	for name, suite := range map[string]func(*testing.T, Opener){
-		"Accounts":  Accounts,
-		"Mailboxes": Mailboxes,
-		"Messages":  Messages,
-		"Queue":     Queue,
+		"Accounts":    Accounts,
+		"Mailboxes":   Mailboxes,
+		"Messages":    Messages,
+		"Queue":       Queue,
+		"Deliveries":  Deliveries,
+		"Submissions": Submissions,
+		"Receptions":  Receptions,
+		"Retention":   Retention,
 	} {
 		t.Run(name, func(t *testing.T) { suite(t, open) })
 	}
