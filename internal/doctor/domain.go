@@ -209,10 +209,15 @@ func (e Env) checkPolicy(ctx context.Context, domain vam.Domain) []Finding {
 	answer, err := e.Resolver.LookupTXT(ctx, "_vam."+domain.String())
 	var missing *discovery.NotFoundError
 	pointers := 0
+	var unreadable error
 	if err == nil {
 		for _, txt := range answer.Records {
-			if _, err := discovery.ParsePolicyPointer(txt); err == nil {
-				pointers++
+			if !strings.HasPrefix(txt, "v=VAM1") {
+				continue // somebody else's
+			}
+			pointers++
+			if _, err := discovery.ParsePolicyPointer(txt); err != nil {
+				unreadable = err
 			}
 		}
 	}
@@ -223,6 +228,9 @@ func (e Env) checkPolicy(ctx context.Context, domain vam.Domain) []Finding {
 		return []Finding{finding("dns.policy", domain.String(), Warn, expected, "no answer from DNS: "+err.Error(), "look at the name servers of the domain")}
 	case pointers > 1:
 		return []Finding{finding("dns.policy", domain.String(), Warn, expected, fmt.Sprintf("%d policy records: they count as none", pointers), "leave one record at _vam."+domain.String())}
+	}
+	if unreadable != nil {
+		return []Finding{finding("dns.policy", domain.String(), Warn, expected, vam.Public(unreadable), "write it as v=VAM1; id=1, with another id after each change of the document")}
 	}
 	p, err := e.Policies.FetchPolicy(ctx, domain)
 	if err != nil {

@@ -136,10 +136,15 @@ const maxHostAddresses = 8
 
 // checkHost asks every address of a name.
 func (e Env) checkHost(ctx context.Context, name string, port uint16) []Finding {
+	if e.Prober == nil {
+		return nil
+	}
 	var addrs []netip.Addr
 	serverName := name
 	if a, err := netip.ParseAddr(name); err == nil {
 		addrs, serverName = []netip.Addr{a}, ""
+	} else if e.Resolver == nil {
+		return nil
 	} else if answer, err := e.Resolver.LookupAddrs(ctx, name); err != nil {
 		return []Finding{finding("dns.target", name, Fail, "addresses of the host", err.Error(), "look for a slip in the name, or publish A and AAAA records for it")}
 	} else {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -127,14 +128,35 @@ func (a authority) pool() *x509.CertPool {
 // issue makes a certificate for names that ends at notAfter.
 func (a authority) issue(t *testing.T, notAfter time.Time, names ...string) tls.Certificate {
 	t.Helper()
+	return a.sign(t, &x509.Certificate{DNSNames: names, NotAfter: notAfter})
+}
+
+// issueSRV makes one for the VAM service of a domain and nothing else.
+func (a authority) issueSRV(t *testing.T, notAfter time.Time, domain vam.Domain) tls.Certificate {
+	t.Helper()
+	text, err := asn1.MarshalWithParams(discovery.SRVID(domain), "ia5,explicit,tag:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	oid, err := asn1.Marshal(discovery.OIDDNSSRV())
+	if err != nil {
+		t.Fatal(err)
+	}
+	san, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: append(oid, text...)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.sign(t, &x509.Certificate{NotAfter: notAfter, ExtraExtensions: []pkix.Extension{{Id: discovery.OIDSubjectAltName(), Value: san}}})
+}
+
+func (a authority) sign(t *testing.T, tmpl *x509.Certificate) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: names, NotBefore: noon.AddDate(0, -1, 0), NotAfter: notAfter,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
+	tmpl.SerialNumber, tmpl.NotBefore = big.NewInt(2), noon.AddDate(0, -1, 0)
+	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		t.Fatal(err)
