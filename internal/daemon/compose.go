@@ -52,7 +52,7 @@ func (d *Daemon) compose(context.Context) error {
 		Native: meteredCarrier{d.peers, d.metrics}, Reports: post, Limits: d.limits, Now: d.o.Now, Log: d.log,
 	})
 	d.submission = submission.New(d.db.Submissions(), submission.Options{
-		Messages: d.messages, Accounts: d.accounts, Letters: post, Wake: d.wake, Horizon: c.Delivery.DeliverBy.Duration,
+		Messages: d.messages, Accounts: d.accounts, Mailbox: d.db.Mailboxes(), Letters: post, Wake: d.wake, Horizon: c.Delivery.DeliverBy.Duration,
 		MaxRcpts: c.Limits.Senders.Recipients, MaxLive: c.Limits.Live.Duration, Admit: d.gate.send, Free: d.blobs.Free, Now: d.o.Now, Log: d.log,
 	})
 	d.retention = retention.New(retention.Options{

@@ -221,6 +221,7 @@ func (s *Service) body(ctx context.Context, id vam.MessageID, m message.Message)
 		Token:        token,
 		TokenExpires: now.Add(activmail.MaxTokenLife).UTC().Truncate(time.Second),
 		Size:         m.Announced,
+		Forwards:     m.Forwards,
 	}
 	if !m.Head.SealedAt.IsZero() {
 		o.State, o.Size, o.Duration = vam.Sealed, vam.Bytes(m.Head.MediaBytes), m.Head.Duration

@@ -58,6 +58,8 @@ type Entry struct {
 	At       time.Time // received or created
 	Changed  time.Time
 	Seen     bool
+	// NotBefore hides the entry from its holder until then (AM-6.27); zero is not at all.
+	NotBefore time.Time
 }
 
 // Filter selects entries for a listing.

@@ -52,6 +52,8 @@ type Message struct {
 	SentAt    time.Time // zero for a draft
 	Expires   time.Time // zero: never
 	Complete  bool      // sealed, and every byte that its log names is durable here
+	// Forwards are the messages that this one was forwarded from, oldest first (AM-6.29).
+	Forwards []activmail.MessageRef
 }
 
 // Head is what appending to the log changes. It is stored with the lines in one

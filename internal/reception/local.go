@@ -41,7 +41,7 @@ func (l Local) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Upda
 func (l Local) take(ctx context.Context, a delivery.Attempt) (Offered, error) {
 	m := a.Message
 	size := max(m.Announced, vam.Bytes(m.Head.MediaBytes))
-	o := &activmail.Offer{Origin: m.Origin, MessageID: m.ID, ID: a.Offer.ID, Kind: m.Kind, Size: size, Duration: m.Head.Duration}
+	o := &activmail.Offer{Origin: m.Origin, MessageID: m.ID, ID: a.Offer.ID, Kind: m.Kind, Size: size, Duration: m.Head.Duration, Forwards: m.Forwards}
 	mail := Mail{Author: m.Author, Subject: m.Subject, Text: m.Text}
 	t := Taking{Offered: Offered{Key: m.Key, ID: a.Offer.ID, At: l.o.Now()}, Message: m}
 	for _, r := range a.Offer.Recipients {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,7 +215,7 @@ func (s *Service) taking(k message.Key, o *activmail.Offer, mail Mail, digest ac
 		Message: message.Message{
 			Key: k, State: vam.Live, Kind: o.Kind, Author: mail.Author, Subject: mail.Subject, Text: mail.Text,
 			PublicKey: o.Key, Announced: o.Size, Created: now, SentAt: now,
-			Head: message.Head{State: vam.Live, Duration: o.Duration},
+			Head: message.Head{State: vam.Live, Duration: o.Duration}, Forwards: o.Forwards,
 		},
 		Mail: o.Mail,
 	}
@@ -226,9 +227,16 @@ func (s *Service) decide(ctx context.Context, t *Taking, a vam.Address, o *activ
 	if err != nil {
 		return err
 	}
+	loop := s.loops(o, a.Domain)
+	if loop != nil {
+		state, reason = vam.Rejected, loop
+	}
 	r := Rcpt{Address: a, Account: acct.ID, State: state}
 	if reason != nil {
 		r.Code, r.Text = delivery.CodeOf(reason), vam.Public(reason)
+		if loop != nil {
+			r.Code = "5.4.6" // RFC 3463 section 3.5: routing loop detected
+		}
 	}
 	t.Offered.Rcpts = append(t.Offered.Rcpts, r)
 	if state == vam.Rejected {
@@ -237,7 +245,7 @@ func (s *Service) decide(ctx context.Context, t *Taking, a vam.Address, o *activ
 	e := mailbox.Entry{
 		Account: acct.ID, Folder: mailbox.Inbox, Origin: o.Origin, ID: o.MessageID, Rcpt: a,
 		From: mail.Author, Subject: mail.Subject, Kind: o.Kind, State: mailbox.Arriving,
-		Size: o.Size, Duration: o.Duration, At: t.Offered.At, Changed: t.Offered.At,
+		Size: o.Size, Duration: o.Duration, At: t.Offered.At, Changed: t.Offered.At, NotBefore: o.Envelope.NotBefore,
 	}
 	if state == vam.Held {
 		e.State, e.Reason = mailbox.Held, "first message from this address"
@@ -245,6 +253,19 @@ func (s *Service) decide(ctx context.Context, t *Taking, a vam.Address, o *activ
 		t.Jobs = append(t.Jobs, s.pullJob(t.Offered.Key))
 	}
 	t.Entries = append(t.Entries, e)
+	return nil
+}
+
+// loops refuses a chain of forwards that is too long, or that a program closed into a
+// circle (AM-6.29).
+func (s *Service) loops(o *activmail.Offer, own vam.Domain) error {
+	limit := s.o.Messages.Limits().Forwards
+	if len(o.Forwards) > limit {
+		return vam.Errorf(vam.Invalid, "the message was forwarded %d times; at most %d are taken (AM-6.29)", len(o.Forwards), limit)
+	}
+	if o.Envelope.Auto && slices.ContainsFunc(o.Forwards, func(r activmail.MessageRef) bool { return r.Origin == own }) {
+		return vam.Errorf(vam.Invalid, "a program forwards this message in a circle through %s", own)
+	}
 	return nil
 }
 

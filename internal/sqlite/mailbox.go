@@ -18,17 +18,17 @@ var _ mailbox.Store = Mailboxes{}
 // Mailboxes returns the store of mailbox entries.
 func (db *DB) Mailboxes() Mailboxes { return Mailboxes{db} }
 
-const entryColumns = `account, folder, origin, mid, rcpt, sender, subject, kind, bounce, state, reason, size, duration, at, changed, seen`
+const entryColumns = `account, folder, origin, mid, rcpt, sender, subject, kind, bounce, state, reason, size, duration, at, changed, seen, not_before`
 
 func scanEntry(row scanner, e *mailbox.Entry) error {
 	var rcpt, sender string
-	var duration, at, changed int64
+	var duration, at, changed, notBefore int64
 	if err := row.Scan(&e.Account, &e.Folder, &e.Origin, &e.ID, &rcpt, &sender, &e.Subject, &e.Kind, &e.Bounce, &e.State, &e.Reason,
-		&e.Size, &duration, &at, &changed, &e.Seen); err != nil {
+		&e.Size, &duration, &at, &changed, &e.Seen, &notBefore); err != nil {
 		return err
 	}
 	e.Duration = time.Duration(duration) * time.Microsecond
-	e.At, e.Changed = fromMicros(at), fromMicros(changed)
+	e.At, e.Changed, e.NotBefore = fromMicros(at), fromMicros(changed), fromMicros(notBefore)
 	if err := parseAddress(rcpt, &e.Rcpt); err != nil {
 		return err
 	}
@@ -37,10 +37,10 @@ func scanEntry(row scanner, e *mailbox.Entry) error {
 
 // insertEntry leaves an entry that is there as it is.
 func insertEntry(ctx context.Context, tx *sql.Tx, e mailbox.Entry) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO entry (`+entryColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+	_, err := tx.ExecContext(ctx, `INSERT INTO entry (`+entryColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
 		ON CONFLICT (account, folder, origin, mid) DO NOTHING`,
 		e.Account, e.Folder, e.Origin, e.ID, e.Rcpt.String(), e.From.String(), e.Subject, e.Kind, e.Bounce, e.State, e.Reason,
-		e.Size, e.Duration.Microseconds(), micros(e.At), micros(e.Changed), e.Seen)
+		e.Size, e.Duration.Microseconds(), micros(e.At), micros(e.Changed), e.Seen, micros(e.NotBefore))
 	return err
 }
 
@@ -52,8 +52,8 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 	}
 	err = s.db.Read(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
-			WHERE account = ?1 AND folder = ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR mid < ?4) ORDER BY mid DESC LIMIT ?5`,
-			account, f.Folder, f.State, f.Before, min(limit, 200))
+			WHERE account = ?1 AND folder = ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR mid < ?4) AND not_before <= ?6 ORDER BY mid DESC LIMIT ?5`,
+			account, f.Folder, f.State, f.Before, min(limit, 200), micros(s.db.now()))
 		return err
 	})
 	return out, err
@@ -62,7 +62,7 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 // Entry implements mailbox.Store.
 func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) (e mailbox.Entry, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND origin = ?2 AND mid = ?3 ORDER BY folder LIMIT 1`, account, origin, id)
+		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND origin = ?2 AND mid = ?3 AND not_before <= ?4 ORDER BY folder LIMIT 1`, account, origin, id, micros(s.db.now()))
 		return notFound(scanEntry(row, &e), "message in this mailbox")
 	})
 	return e, err
@@ -72,7 +72,7 @@ func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, 
 func (s Mailboxes) FindEntries(ctx context.Context, account int64, part string, limit int) (out []mailbox.Entry, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
-			WHERE account = ?1 AND (substr(mid, 1, length(?2)) = ?2 OR substr(mid, -length(?2)) = ?2) ORDER BY folder, mid DESC LIMIT ?3`, account, part, limit)
+			WHERE account = ?1 AND (substr(mid, 1, length(?2)) = ?2 OR substr(mid, -length(?2)) = ?2) AND not_before <= ?4 ORDER BY folder, mid DESC LIMIT ?3`, account, part, limit, micros(s.db.now()))
 		return err
 	})
 	return out, err

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -25,16 +26,23 @@ var _ message.Store = Messages{}
 func (db *DB) Messages() Messages { return Messages{db} }
 
 const messageColumns = `origin, mid, state, kind, author, subject, text, public_key, media, announced, lines, root,
-	checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete`
+	checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete, forwards`
 
 func scanMessage(row scanner, m *message.Message) error {
-	var author string
+	var author, forwards string
 	var media, root, digest, identity []byte
 	var duration, sealed, created, sent, expires int64
 	if err := row.Scan(&m.Origin, &m.ID, &m.State, &m.Kind, &author, &m.Subject, &m.Text, (*[]byte)(&m.PublicKey), &media, &m.Announced,
 		&m.Head.Lines, &root, &m.Head.Checkpoint, &m.Head.MediaBytes, &duration, &sealed, &digest, &identity, &m.Head.Sides,
-		&created, &sent, &expires, &m.Complete); err != nil {
+		&created, &sent, &expires, &m.Complete, &forwards); err != nil {
 		return err
+	}
+	for name := range strings.FieldsSeq(forwards) {
+		ref, err := activmail.ParseMessageRef(name)
+		if err != nil {
+			return err
+		}
+		m.Forwards = append(m.Forwards, ref)
 	}
 	copy(m.Media[:], media)
 	copy(m.Head.Root[:], root)
@@ -62,16 +70,24 @@ func (s Messages) CreateMessage(ctx context.Context, m message.Message, priv ed2
 // insertMessage reports whether the message is new.
 func (db *DB) insertMessage(ctx context.Context, tx *sql.Tx, m message.Message, priv ed25519.PrivateKey, mail []byte) (bool, error) {
 	res, err := tx.ExecContext(ctx, `INSERT INTO message (origin, mid, state, kind, author, subject, text, public_key, private_key, announced,
-			lines, root, checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete, mail, changed)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, x'', x'', 0, ?11, 0, x'', x'', 0, ?12, ?13, ?14, 0, ?15, ?16)
+			lines, root, checkpoint, media_bytes, duration, sealed_at, digest, identity, sides, created, sent_at, expires, complete, mail, changed, forwards)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, x'', x'', 0, ?11, 0, x'', x'', 0, ?12, ?13, ?14, 0, ?15, ?16, ?17)
 		ON CONFLICT (origin, mid) DO NOTHING`,
 		m.Origin, m.ID, m.State, m.Kind, m.Author.String(), m.Subject, m.Text, []byte(m.PublicKey), nilIfEmpty(priv), m.Announced,
-		m.Head.Duration.Microseconds(), micros(m.Created), micros(m.SentAt), micros(m.Expires), nilIfEmpty(mail), micros(db.now()))
+		m.Head.Duration.Microseconds(), micros(m.Created), micros(m.SentAt), micros(m.Expires), nilIfEmpty(mail), micros(db.now()), forwardsText(m.Forwards))
 	if err != nil {
 		return false, err
 	}
 	n, err := res.RowsAffected()
 	return n == 1, err
+}
+
+func forwardsText(refs []activmail.MessageRef) string {
+	names := make([]string, len(refs))
+	for i, r := range refs {
+		names[i] = r.String()
+	}
+	return strings.Join(names, " ")
 }
 
 func nilIfEmpty[B ~[]byte](b B) any {

@@ -63,5 +63,7 @@ func stores(db *sqlite.DB) storetest.Stores {
 }
 
 func TestStores(t *testing.T) {
-	storetest.Run(t, openStores(sqlite.Options{}))
+	var asked statements
+	storetest.Run(t, openStores(sqlite.Traced(sqlite.Options{}, asked.note)))
+	t.Run("Plans", asked.checkPlans)
 }

@@ -88,6 +88,7 @@ CREATE TABLE message (
     sent_at     INTEGER NOT NULL,
     expires     INTEGER NOT NULL,
     complete    INTEGER NOT NULL,
+    forwards    TEXT NOT NULL,
     mail        BLOB,
     account     INTEGER REFERENCES account (id) ON DELETE SET NULL,
     draft       TEXT,
@@ -129,6 +130,7 @@ CREATE TABLE entry (
     at       INTEGER NOT NULL,
     changed  INTEGER NOT NULL,
     seen     INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
     charged  INTEGER NOT NULL GENERATED ALWAYS AS
         (CASE WHEN state IN ('draft', 'arriving', 'stored') THEN size ELSE 0 END) STORED,
     UNIQUE (account, folder, origin, mid)
