@@ -128,7 +128,7 @@ func (h *Host) open() {
 		Reports: h.Post, Limits: o.Limits, Now: now,
 	})
 	h.Submission = submission.New(h.DB.Submissions(), submission.Options{
-		Messages: h.Messages, Accounts: h.Accounts, Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Now: now,
+		Messages: h.Messages, Accounts: h.Accounts, Mailbox: h.DB.Mailboxes(), Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Now: now,
 	})
 }
 

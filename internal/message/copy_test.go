@@ -157,7 +157,7 @@ func TestCopyMediaIsNeverWrittenTo(t *testing.T) {
 	h.Reopen()
 	evil := bytes.Repeat([]byte("evil"), partSize/4)
 	p := message.Piece{Sum: sha256.Sum256(evil), Length: partSize, At: 0}
-	_, err = h.Messages.Upload(t.Context(), dst, p, bytes.NewReader(evil))
+	_, err = h.Messages.Upload(t.Context(), dst, p, bytes.NewReader(evil), nil)
 	wantKind(t, err, vam.Conflict, "sealed")
 	ps, lines := pieces(content)
 	_, err = h.Messages.Append(t.Context(), dst, 0, lines[:1])
@@ -185,7 +185,7 @@ func TestCopyMediaRacesWithUploads(t *testing.T) {
 		for i := range 3 {
 			p := message.Piece{Sum: sha256.Sum256(evil), Length: partSize, At: int64(i * partSize)}
 			wg.Go(func() {
-				if _, err := h.Messages.Upload(t.Context(), dst, p, bytes.NewReader(evil)); err != nil && vam.KindOf(err) != vam.Conflict {
+				if _, err := h.Messages.Upload(t.Context(), dst, p, bytes.NewReader(evil), nil); err != nil && vam.KindOf(err) != vam.Conflict {
 					t.Error(err)
 				}
 			})

@@ -51,7 +51,7 @@ func body(content []byte, p message.Piece) io.Reader {
 
 func mustUpload(t *testing.T, h *hosttest.Host, k message.Key, p message.Piece, content []byte) {
 	t.Helper()
-	if _, err := h.Messages.Upload(t.Context(), k, p, bytes.NewReader(content)); err != nil {
+	if _, err := h.Messages.Upload(t.Context(), k, p, bytes.NewReader(content), nil); err != nil {
 		t.Fatalf("upload at %d: %v", p.At, err)
 	}
 }

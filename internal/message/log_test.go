@@ -228,7 +228,7 @@ func TestRevoke(t *testing.T) {
 	wantKind(t, err, vam.Invalid, "malformed")
 	_, err = h.Messages.Seal(t.Context(), k, activmail.Sum{}, activmail.Record{})
 	wantKind(t, err, vam.Gone, "revoked")
-	_, err = h.Messages.Upload(t.Context(), k, message.Piece{Sum: sha256.Sum256(nil), Length: 1}, bytes.NewReader([]byte{0}))
+	_, err = h.Messages.Upload(t.Context(), k, message.Piece{Sum: sha256.Sum256(nil), Length: 1}, bytes.NewReader([]byte{0}), nil)
 	wantKind(t, err, vam.Gone, "revoked")
 	got, err := h.Messages.Lines(t.Context(), k, 0, 10)
 	if err != nil || len(got) != 4 {

@@ -20,10 +20,12 @@ type Piece struct {
 // returns, and again when it was there before (created is false then). A piece
 // with a place is written where the file will have it; one without stands beside
 // the media until the log names it. The place may be wrong: it costs a copy then.
+// admit, if not nil, is asked before a blob is received that is not here, with the
+// message and how many octets it will hold.
 //
 // Errors: Corrupt (digest-mismatch), TooLarge, Conflict (the message is sealed, or
-// carries the media of another one), Gone, NotFound, and those of body.
-func (s *Service) Upload(ctx context.Context, k Key, p Piece, body io.Reader) (created bool, err error) {
+// carries the media of another one), Gone, NotFound, and those of body and admit.
+func (s *Service) Upload(ctx context.Context, k Key, p Piece, body io.Reader, admit func(m Message, total vam.Bytes) error) (created bool, err error) {
 	if err := s.checkPiece(p); err != nil {
 		return false, err
 	}
@@ -47,7 +49,7 @@ func (s *Service) Upload(ctx context.Context, k Key, p Piece, body io.Reader) (c
 	if err != nil || there {
 		return false, err
 	}
-	if err := t.roomFor(p); err != nil {
+	if err := t.roomFor(p, admit); err != nil {
 		return false, err
 	}
 	buf, err := blob.ReceivePart(body, p.Sum, p.Length, &s.buffers)
@@ -95,14 +97,18 @@ func (t *tracker) mayGrow() error {
 }
 
 // roomFor bounds what is uploaded and never named.
-func (t *tracker) roomFor(p Piece) error {
+func (t *tracker) roomFor(p Piece, admit func(Message, vam.Bytes) error) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	m, total, count := t.m, t.m.Head.MediaBytes+t.staged.octets+p.Length, t.staged.count()
+	t.mu.Unlock()
 	limits := t.s.limits
-	if t.m.Head.MediaBytes+t.staged.octets+p.Length > int64(limits.Message) || int64(t.staged.count()) >= limits.Lines {
+	if total > int64(limits.Message) || int64(count) >= limits.Lines {
 		return vam.Errorf(vam.TooLarge, "a message has at most %s in %d parts (this server's limit)", limits.Message, limits.Lines).WithProblem("too-large")
 	}
-	return nil
+	if admit == nil {
+		return nil
+	}
+	return admit(m, vam.Bytes(total))
 }
 
 // stage makes verified bytes durable, at their place or beside the media.

@@ -57,7 +57,7 @@ func TestUploadReportsWhatIsNew(t *testing.T) {
 	ps, lines := pieces(content)
 	upload := func(p message.Piece, want bool) {
 		t.Helper()
-		created, err := h.Messages.Upload(t.Context(), k, p, body(content, p))
+		created, err := h.Messages.Upload(t.Context(), k, p, body(content, p), nil)
 		if err != nil || created != want {
 			t.Fatalf("created %v, %v; want %v", created, err, want)
 		}
@@ -145,7 +145,7 @@ func TestUploadRefuses(t *testing.T) {
 	data := []byte("data")
 	good := message.Piece{Sum: sha256.Sum256(data), Length: 4, At: 0}
 	upload := func(k message.Key, p message.Piece, r io.Reader) error {
-		_, err := h.Messages.Upload(t.Context(), k, p, r)
+		_, err := h.Messages.Upload(t.Context(), k, p, r, nil)
 		return err
 	}
 	wantKind(t, upload(k, good, bytes.NewReader([]byte("daub"))), vam.Corrupt, "digest-mismatch")
@@ -196,7 +196,7 @@ func TestUploadBoundsWhatIsStaged(t *testing.T) {
 		t.Fatalf("staged %d, %v", n, err)
 	}
 	for _, at := range []int64{-1, 3000} {
-		_, err := h.Messages.Upload(t.Context(), k, message.Piece{Sum: ps[3].Sum, Length: 1000, At: at}, body(content, ps[3]))
+		_, err := h.Messages.Upload(t.Context(), k, message.Piece{Sum: ps[3].Sum, Length: 1000, At: at}, body(content, ps[3]), nil)
 		wantKind(t, err, vam.TooLarge, "too-large")
 	}
 	mustAppend(t, h, k, 0, lines[:3]...)
@@ -268,7 +268,7 @@ func TestUploadsAndAppendsAtTheSameTime(t *testing.T) {
 				if i%3 == 1 {
 					p.At = ps[(i+7)%len(ps)].At // a wrong hint
 				}
-				if _, err := h.Messages.Upload(t.Context(), k, p, body(content, ps[i])); err != nil {
+				if _, err := h.Messages.Upload(t.Context(), k, p, body(content, ps[i]), nil); err != nil {
 					t.Errorf("upload %d: %v", i, err)
 				}
 			}
@@ -326,7 +326,7 @@ func TestUploadProperty(t *testing.T) {
 				p := ps[rapid.IntRange(0, len(ps)-1).Draw(rt, "piece")]
 				data := content[p.At : p.At+p.Length]
 				p.At = rapid.SampledFrom([]int64{p.At, p.At, p.At, -1, 0, 2500, 6000}).Draw(rt, "place")
-				if _, err := h.Messages.Upload(t.Context(), k, p, bytes.NewReader(data)); err != nil {
+				if _, err := h.Messages.Upload(t.Context(), k, p, bytes.NewReader(data), nil); err != nil {
 					rt.Fatalf("upload: %v", err)
 				}
 				if missing, err := h.Messages.Missing(t.Context(), k, []message.Piece{p}); err != nil || len(missing) > 0 {

@@ -1,0 +1,99 @@
+package submission
+
+import (
+	"context"
+	"io"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/message"
+)
+
+// Upload receives one blob; see message.Service.Upload. OverQuota when the message
+// would become larger than the mailbox has room for, or the disk is full.
+func (s *Service) Upload(ctx context.Context, acct account.Account, k message.Key, p message.Piece, body io.Reader) (bool, error) {
+	if _, err := s.own(ctx, acct, k); err != nil {
+		return false, err
+	}
+	return s.o.Messages.Upload(ctx, k, p, body, func(m message.Message, total vam.Bytes) error {
+		if err := s.disk(ctx, vam.Bytes(p.Length)); err != nil {
+			return err
+		}
+		return s.quota(ctx, acct, charged(m), total)
+	})
+}
+
+// Missing returns those of pieces that are to be uploaded.
+func (s *Service) Missing(ctx context.Context, acct account.Account, k message.Key, pieces []message.Piece) ([]message.Piece, error) {
+	if _, err := s.own(ctx, acct, k); err != nil {
+		return nil, err
+	}
+	return s.o.Messages.Missing(ctx, k, pieces)
+}
+
+// Append extends the log; see message.Service.Append. An author appends media,
+// posters and texts, and nothing after the seal; whatever else is in a log is the
+// server's to write (AM-4.18). Errors also: Denied, OverQuota.
+func (s *Service) Append(ctx context.Context, acct account.Account, k message.Key, ifMatch int64, lines [][]byte) (message.Message, error) {
+	if _, err := s.own(ctx, acct, k); err != nil {
+		return message.Message{}, err
+	}
+	m, err := s.o.Messages.Get(ctx, k)
+	if err != nil {
+		return m, err
+	}
+	if s.tooLong(m) {
+		return m, vam.Errorf(vam.TooLarge, "a recording that is sent while it is made may last %s (this server's limit); seal it and go on in another message", s.o.MaxLive).WithProblem("too-large")
+	}
+	more, err := s.checkLines(lines)
+	if err != nil {
+		return m, err
+	}
+	if m.Head.Lines == ifMatch { // otherwise it is not taken anyway
+		if !m.Head.SealedAt.IsZero() {
+			return m, vam.Errorf(vam.Conflict, "the message is sealed; nothing can be added to it").WithProblem("sealed")
+		}
+		if err := s.quota(ctx, acct, charged(m), vam.Bytes(m.Head.MediaBytes)+more); err != nil {
+			return m, err
+		}
+	}
+	return s.o.Messages.Append(ctx, k, ifMatch, lines)
+}
+
+// checkLines returns how many octets the lines add to the media.
+func (s *Service) checkLines(lines [][]byte) (more vam.Bytes, err error) {
+	for i, line := range lines {
+		r, err := activmail.ParseRecord(line, s.o.Messages.Limits())
+		if err != nil {
+			return 0, err
+		}
+		switch r.Kind {
+		case activmail.RecordInit, activmail.RecordPart, activmail.RecordPoster, activmail.RecordText:
+		default:
+			return 0, vam.Errorf(vam.Denied, "line %d is a %s record: use the request of that name where there is one, the server writes the record", i, r.Kind).WithProblem("policy")
+		}
+		if r.IsMedia() {
+			more += r.Length
+		}
+	}
+	return more, nil
+}
+
+// tooLong reports whether a live message is over its time.
+func (s *Service) tooLong(m message.Message) bool {
+	return s.o.MaxLive > 0 && m.Head.State == vam.Live && !m.SentAt.IsZero() && s.o.Now().Sub(m.SentAt) > s.o.MaxLive
+}
+
+// Seal ends the log; see message.Service.Seal.
+func (s *Service) Seal(ctx context.Context, acct account.Account, k message.Key, want activmail.Sum) (message.Message, error) {
+	d, err := s.own(ctx, acct, k)
+	if err != nil {
+		return message.Message{}, err
+	}
+	m, err := s.o.Messages.Seal(ctx, k, want, activmail.Record{ContentType: d.Type, Name: d.Name})
+	if err == nil && !m.SentAt.IsZero() {
+		s.o.Wake() // its recipients are told
+	}
+	return m, err
+}
