@@ -104,6 +104,30 @@ func TestDamagedJSON(t *testing.T) {
 	})
 }
 
+// TestBrokenJSON: what is wrong inside a value is not made good by what follows, and a
+// document that ends anywhere before its end is none (AM-1.11).
+func TestBrokenJSON(t *testing.T) {
+	for _, value := range []string{
+		`[}`, `{]`, `[,1]`, `[1,]`, `[1 2]`, `[1`, `{`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{"a":1,}`, `{,"a":1}`, `{1:2}`, `[[}]`, `{"a":[}`, `nul`, `nulll`, `True`, `tru`, `-`, `--1`, `00`, `01`, `1.`, `1.e1`, `.1`, `1e`, `1e+`, `1E-`, `0x1`,
+		`"`, `"\"x`, `"\x"`, `"\u12"`, `"\u12g4"`, `"\u+123"`, `"\ud800"`, `"\udc00"`, `"\ud800\u0061"`, `"\ud800x"`, `"\udc00\ud800"`, "\"\x00\"", "\"\n\"", "\"\x1f\"", "\"\xc3\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", `'a'`, `/**/1`, `1//`, "\v1", "\u00a01", "",
+	} {
+		if accepts(value) {
+			t.Errorf("%q is accepted", value)
+		}
+	}
+	whole := `{"k":"x","y":[1,-2.5e+3,{"a\u00e9\ud83c\udf0a":null},true,false,"z\\"] , "n":10}`
+	for cut := range whole {
+		if _, err := activmail.ParseTokenRequest([]byte(whole[:cut]), activmail.DefaultLimits()); err == nil {
+			t.Fatalf("%s is accepted", whole[:cut])
+		} else {
+			wantError(t, err, vam.Invalid, "malformed")
+		}
+	}
+	if _, err := activmail.ParseRecord([]byte(whole), activmail.DefaultLimits()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNamesOnceInAnObject: however a name is written, and however many there are (AM-1.11).
 func TestNamesOnceInAnObject(t *testing.T) {
 	many := func(n int, last string) string {

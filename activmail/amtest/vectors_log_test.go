@@ -184,6 +184,7 @@ func recordVectors() *vectorFile {
 	good("zero written with decimals", part(`,"t":0.000,"d":0`), "time-ns", "0", "duration-ns", "0")
 	good("escapes in a hash", strings.Replace(part(``), `"b7`, `"\u0062\u0037`, 1), "blob", blobPart)
 	good("type with parameters of all forms", part(`,"ct":"video/mp4 ; a=b;c=\"d \\\\\\\" e\" ;; "`), "content-type", `video/mp4 ; a=b;c="d \\\" e" ;; `)
+	good("type with every sign between quotes", part(`,"ct":"a/b; c=\" !#$%&'()*+,-./:;<=>?@[]^_{|}~\\~\""`), "content-type", `a/b; c=" !#$%&'()*+,-./:;<=>?@[]^_{|}~\~"`)
 	good("type of 255 octets", part(`,"ct":"a/`+strings.Repeat("b", 253)+`"`), "length", "22")
 	good("longest language tag", `{"k":"text","b":"`+blobPart+`","l":9,"ct":"text/vtt","lang":"`+strings.Repeat("abcdefgh-", 3)+`abcdefgh"}`, "lang", strings.Repeat("abcdefgh-", 3)+"abcdefgh")
 	good("file name of 255 octets", `{"k":"seal","bytes":0,"sha256":"`+hexSum()+`","name":"`+strings.Repeat("n", 255)+`"}`, "kind", "seal")

@@ -78,6 +78,7 @@ func headerVectors() *vectorFile {
 	for i := range 40 {
 		many += fmt.Sprintf("; t%d=x", i)
 	}
+	f.ok("unknown tag with every sign", "AM-12.2", fields("value", base+"; x=!#$%&'()*+,-./:<=>?@[]^_{|}~"), fields("key", key))
 	f.ok("forty unknown tags", "AM-12.2", fields("value", many), fields("key", key))
 	f.ok("1,024 octets", "AM-12.2", fields("value", base+"; x="+strings.Repeat("x", 1024-len(base)-4)), fields("key", key))
 	f.bad("version 2", "AM-12.2", "version", fields("value", strings.Replace(base, "v=1", "v=2", 1)))
