@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"time"
@@ -44,6 +45,9 @@ func insertEntry(ctx context.Context, tx *sql.Tx, e mailbox.Entry) error {
 	return err
 }
 
+// afterAll sorts behind every message id.
+const afterAll = vam.MessageID("~")
+
 // Entries implements mailbox.Store.
 func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter) (out []mailbox.Entry, err error) {
 	limit := f.Limit
@@ -52,8 +56,8 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 	}
 	err = s.db.Read(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
-			WHERE account = ?1 AND folder = ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR mid < ?4) AND not_before <= ?6 ORDER BY mid DESC LIMIT ?5`,
-			account, f.Folder, f.State, f.Before, min(limit, 200), micros(s.db.now()))
+			WHERE account = ?1 AND folder = ?2 AND (?3 = '' OR state = ?3) AND mid < ?4 AND not_before <= ?6 ORDER BY mid DESC LIMIT ?5`,
+			account, f.Folder, f.State, cmp.Or(f.Before, afterAll), min(limit, 200), micros(s.db.now()))
 		return err
 	})
 	return out, err
@@ -62,7 +66,7 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 // Entry implements mailbox.Store.
 func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) (e mailbox.Entry, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND origin = ?2 AND mid = ?3 AND not_before <= ?4 ORDER BY folder LIMIT 1`, account, origin, id, micros(s.db.now()))
+		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND folder IN ('inbox', 'sent') AND origin = ?2 AND mid = ?3 AND not_before <= ?4 ORDER BY folder LIMIT 1`, account, origin, id, micros(s.db.now()))
 		return notFound(scanEntry(row, &e), "message in this mailbox")
 	})
 	return e, err
@@ -82,14 +86,14 @@ func (s Mailboxes) FindEntries(ctx context.Context, account int64, part string, 
 func (s Mailboxes) MarkSeen(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID, at time.Time) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		return changeOne(ctx, tx, "message in this mailbox", `UPDATE entry SET changed = CASE seen WHEN 0 THEN ?4 ELSE changed END, seen = 1
-			WHERE account = ?1 AND origin = ?2 AND mid = ?3`, account, origin, id, micros(at))
+			WHERE account = ?1 AND folder IN ('inbox', 'sent') AND origin = ?2 AND mid = ?3`, account, origin, id, micros(at))
 	})
 }
 
 // DeleteEntry implements mailbox.Store.
 func (s Mailboxes) DeleteEntry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		return changeOne(ctx, tx, "message in this mailbox", `DELETE FROM entry WHERE account = ?1 AND origin = ?2 AND mid = ?3`, account, origin, id)
+		return changeOne(ctx, tx, "message in this mailbox", `DELETE FROM entry WHERE account = ?1 AND folder IN ('inbox', 'sent') AND origin = ?2 AND mid = ?3`, account, origin, id)
 	})
 }
 

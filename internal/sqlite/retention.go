@@ -110,7 +110,7 @@ func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (ou
 			return err
 		}
 		out, err = collect(ctx, tx, scan, `UPDATE media SET complete = 0
-			WHERE id IN (SELECT l.media FROM loose l JOIN media m ON m.id = l.media WHERE m.created < ?1 LIMIT ?2) RETURNING id`, micros(before), limit)
+			WHERE id IN (SELECT loose.media FROM loose CROSS JOIN media m ON m.id = loose.media WHERE m.created < ?1 LIMIT ?2) RETURNING id`, micros(before), limit)
 		return err
 	})
 	return out, err
