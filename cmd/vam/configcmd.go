@@ -13,7 +13,10 @@ type configCmd struct {
 }
 
 func (configCmd) Help() string {
-	return `Examples:
+	return `The configuration is one TOML file, the environment and the flags; the stronger one
+wins. Every value is printed with where it came from.
+
+Examples:
 
     vam config                          what is in force, as TOML that can be used as a file
     vam config --json                   the same for programs
@@ -42,13 +45,19 @@ func (configShowCmd) Run(e *env) error {
 
 type configCheckCmd struct{}
 
+// configChecked is what `vam config check --json` prints; keys are stable.
+type configChecked struct {
+	File string `json:"file"` // empty when the environment says everything
+	OK   bool   `json:"ok"`   // true; a mistake is an error
+}
+
 func (configCheckCmd) Run(e *env) error {
 	c, err := e.loadConfig()
 	if err != nil {
 		return err
 	}
 	if e.JSON {
-		return e.printJSON(map[string]any{"file": c.File, "ok": true})
+		return e.printJSON(configChecked{File: c.File, OK: true})
 	}
 	if c.File != "" {
 		e.note("%s has no mistakes", safe(c.File))
@@ -61,11 +70,11 @@ type configReferenceCmd struct{}
 // reference is one key of `vam config reference --json`; keys are stable.
 type reference struct {
 	Key     string `json:"key"`
-	Table   bool   `json:"table,omitempty"`
+	Table   bool   `json:"table,omitempty"` // it holds other keys
 	Type    string `json:"type,omitempty"`
-	Default string `json:"default,omitempty"`
+	Default string `json:"default,omitempty"` // as TOML
 	Allowed string `json:"allowed,omitempty"`
-	Env     string `json:"env,omitempty"`
+	Env     string `json:"env,omitempty"` // variable that overrides it
 	Doc     string `json:"doc"`
 }
 

@@ -14,7 +14,7 @@ import (
 
 type tryCmd struct {
 	Send      string `placeholder:"FILE" help:"Send FILE from alice@a.test to bob@b.test, print what happened, and end."`
-	Transport string `default:"auto" enum:"auto,tcp,udp" help:"What carries it between the two servers: auto, tcp or udp."`
+	Transport string `default:"auto" enum:"auto,tcp,udp" placeholder:"WORD" help:"What carries it between the two servers: auto, tcp or udp."`
 	Stay      bool   `help:"With --send: keep running afterwards."`
 	Port      uint16 `default:"1398" placeholder:"PORT" help:"Port of both servers. Default: 1398."`
 }

@@ -13,10 +13,8 @@ type versionCmd struct{}
 type version struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
-	// Time is that of the revision, RFC 3339.
-	Time string `json:"time,omitempty"`
-	// Modified says that the tree had changes that are not in the revision.
-	Modified bool   `json:"modified,omitempty"`
+	Time     string `json:"time,omitempty"`     // of the revision, RFC 3339
+	Modified bool   `json:"modified,omitempty"` // the tree had changes that are not in the revision
 	Protocol string `json:"protocol"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`

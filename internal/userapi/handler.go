@@ -8,7 +8,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +59,16 @@ func New(o Options) *Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{o: o, mux: http.NewServeMux()}
-	for pattern, f := range map[string]func(*request) error{
+	for pattern, f := range h.routes() {
+		method, path, _ := strings.Cut(pattern, " ")
+		h.mux.Handle(method+" "+userwire.Base+path, h.serve(f))
+	}
+	return h
+}
+
+// routes are every request that is answered, below userwire.Base.
+func (h *Handler) routes() map[string]func(*request) error {
+	return map[string]func(*request) error{
 		"GET /me":                          h.me,
 		"PUT /m/{mid}":                     h.put,
 		"GET /m/{mid}":                     h.show,
@@ -80,12 +91,12 @@ func New(o Options) *Handler {
 		"GET /contacts":                    h.contacts,
 		"PUT /contacts/{address}":          h.putContact,
 		"DELETE /contacts/{address}":       h.dropContact,
-	} {
-		method, path, _ := strings.Cut(pattern, " ")
-		h.mux.Handle(method+" "+userwire.Base+path, h.serve(f))
 	}
-	return h
 }
+
+// Routes lists "METHOD /path" of every request that is answered, below userwire.Base, for
+// docs/api.md.
+func Routes() []string { return slices.Sorted(maps.Keys(new(Handler).routes())) }
 
 // Takes reports whether the request is one for this handler: it carries what looks
 // like a device token.

@@ -70,8 +70,7 @@ func (u *Upload) Send(ctx context.Context, file io.ReaderAt, size int64) (userwi
 // accepted turns a draft that came too late, because an earlier try was accepted
 // without our hearing of it, into that acceptance.
 func (u *Upload) accepted(ctx context.Context, m userwire.Message, err error) (userwire.Message, error) {
-	var e *vam.Error
-	if !errors.As(err, &e) || e.Problem != "sent" {
+	if vam.KindOf(err) != vam.Conflict {
 		return m, err
 	}
 	if sent, serr := u.Client.Message(ctx, u.ID); serr == nil && !sent.Sent.IsZero() {

@@ -22,8 +22,8 @@ type Me struct {
 
 // Limits are those of this server for one message.
 type Limits struct {
-	Part       int64 `json:"part_bytes"`
-	Message    int64 `json:"message_bytes"`
+	Part       int64 `json:"part_bytes"`    // of one blob
+	Message    int64 `json:"message_bytes"` // of all media of a message
 	Lines      int64 `json:"log_lines"`
 	Recipients int   `json:"recipients"`
 	Text       int64 `json:"text_bytes"`
@@ -31,19 +31,19 @@ type Limits struct {
 
 // Draft is PUT /m/{mid}.
 type Draft struct {
-	From      string    `json:"from,omitempty"`
-	To        []string  `json:"to,omitempty"`
-	Bcc       []string  `json:"bcc,omitempty"`
-	Subject   string    `json:"subject,omitempty"`
-	Text      string    `json:"text,omitempty"`
-	Kind      string    `json:"kind,omitempty"` // video, voice or file; file when absent
-	Name      string    `json:"name,omitempty"`
-	Type      string    `json:"type,omitempty"`
-	Size      int64     `json:"size,omitempty"` // octets, 0 when not known yet
-	DeliverBy time.Time `json:"deliver_by,omitzero"`
-	NotBefore time.Time `json:"not_before,omitzero"`
-	Expires   time.Time `json:"expires,omitzero"`
-	MediaOf   string    `json:"media_of,omitempty"` // "origin/mid" of a message in the author's mailbox
+	From      string    `json:"from,omitempty"`      // an address of the account; its own when absent
+	To        []string  `json:"to,omitempty"`        // with bcc at least one
+	Bcc       []string  `json:"bcc,omitempty"`       // whom the others do not see
+	Subject   string    `json:"subject,omitempty"`   // one line
+	Text      string    `json:"text,omitempty"`      // plain
+	Kind      string    `json:"kind,omitempty"`      // video, voice or file; file when absent
+	Name      string    `json:"name,omitempty"`      // of the file
+	Type      string    `json:"type,omitempty"`      // media type of the file
+	Size      int64     `json:"size,omitempty"`      // octets, 0 when not known yet
+	DeliverBy time.Time `json:"deliver_by,omitzero"` // when to give up; the server's horizon when absent
+	NotBefore time.Time `json:"not_before,omitzero"` // when to begin; at once when absent
+	Expires   time.Time `json:"expires,omitzero"`    // when the message goes away; never when absent
+	MediaOf   string    `json:"media_of,omitempty"`  // "origin/mid" of a message in the author's mailbox
 }
 
 // Piece is one blob in POST /m/{mid}/have; the answer lists those that are missing.
@@ -77,30 +77,30 @@ type Decline struct {
 // changes one.
 type Message struct {
 	ID         vam.MessageID `json:"message_id"`
-	Origin     vam.Domain    `json:"origin"`
-	State      vam.State     `json:"state"`
-	Kind       vam.Kind      `json:"kind"`
+	Origin     vam.Domain    `json:"origin"` // with message_id the name of the message everywhere
+	State      vam.State     `json:"state"`  // draft, live, sealed, expired, revoked or purged
+	Kind       vam.Kind      `json:"kind"`   // video, voice or file
 	From       vam.Address   `json:"from"`
 	Subject    string        `json:"subject,omitempty"`
 	Text       string        `json:"text,omitempty"`
-	Lines      int64         `json:"log_lines"`
-	Bytes      int64         `json:"media_bytes"`
+	Lines      int64         `json:"log_lines"`   // where an append goes on
+	Bytes      int64         `json:"media_bytes"` // that the log names
 	Duration   float64       `json:"duration_seconds,omitempty"`
-	SHA256     string        `json:"sha256,omitempty"` // once it is sealed
+	SHA256     string        `json:"sha256,omitempty"` // of the media, hex, once it is sealed
 	Created    time.Time     `json:"created"`
-	Sent       time.Time     `json:"sent,omitzero"`
-	Sealed     time.Time     `json:"sealed,omitzero"`
+	Sent       time.Time     `json:"sent,omitzero"`   // when it was accepted
+	Sealed     time.Time     `json:"sealed,omitzero"` // when nothing could be added any more
 	Expires    time.Time     `json:"expires,omitzero"`
-	Recipients []Recipient   `json:"recipients,omitempty"`
+	Recipients []Recipient   `json:"recipients,omitempty"` // once it was sent
 }
 
 // Recipient is where one recipient of a sent message stands.
 type Recipient struct {
 	Address  vam.Address        `json:"address"`
 	Bcc      bool               `json:"bcc,omitempty"`
-	State    vam.RecipientState `json:"state"`
-	Code     string             `json:"code,omitempty"` // RFC 3463
-	Text     string             `json:"text,omitempty"`
+	State    vam.RecipientState `json:"state"`          // queued, offering, held, accepted, stored, displayed, played, waiting, declined, lapsed, rejected, failed or withdrawn
+	Code     string             `json:"code,omitempty"` // enhanced status code of RFC 3463
+	Text     string             `json:"text,omitempty"` // why, for people
 	Attempts int                `json:"attempts"`
 	Next     time.Time          `json:"next_attempt,omitzero"`
 	Changed  time.Time          `json:"changed"`
@@ -110,28 +110,29 @@ type Recipient struct {
 type Entry struct {
 	ID       vam.MessageID `json:"message_id"`
 	Origin   vam.Domain    `json:"origin"`
-	Folder   string        `json:"folder"`
-	State    string        `json:"state"`
-	Reason   string        `json:"reason,omitempty"`
-	From     string        `json:"from"` // empty: this server itself
-	To       string        `json:"to,omitempty"`
+	Folder   string        `json:"folder"`           // inbox or sent
+	State    string        `json:"state"`            // draft, held, arriving, stored, declined, lapsed, failed, withdrawn or expired
+	Reason   string        `json:"reason,omitempty"` // of the state, for people
+	From     string        `json:"from"`             // empty: this server itself
+	To       string        `json:"to,omitempty"`     // the address that it came to
 	Subject  string        `json:"subject,omitempty"`
-	Kind     vam.Kind      `json:"kind"`
-	Bounce   bool          `json:"bounce,omitempty"`
+	Kind     vam.Kind      `json:"kind"`             // video, voice or file
+	Bounce   bool          `json:"bounce,omitempty"` // a report about a message of one's own; it has no media
 	Bytes    int64         `json:"media_bytes"`
 	Duration float64       `json:"duration_seconds,omitempty"`
-	At       time.Time     `json:"at"`
-	Seen     bool          `json:"seen"`
+	At       time.Time     `json:"at"`   // received or made
+	Seen     bool          `json:"seen"` // it was looked at
 
 	Rcpts []Recipient `json:"recipients,omitempty"` // of a sent message
 
 	// The rest is of a single entry only.
-	Text      string `json:"text,omitempty"`
-	Available int64  `json:"available_bytes,omitempty"` // from the start on, without a gap
-	Sealed    bool   `json:"sealed,omitempty"`
-	SHA256    string `json:"sha256,omitempty"`
-	Name      string `json:"name,omitempty"`
-	Type      string `json:"type,omitempty"`
+
+	Text      string `json:"text,omitempty"`            // of a single entry, like what follows
+	Available int64  `json:"available_bytes,omitempty"` // that are here, from the start on, without a gap
+	Sealed    bool   `json:"sealed,omitempty"`          // it is complete at its author's server
+	SHA256    string `json:"sha256,omitempty"`          // of the media, hex, once it is sealed
+	Name      string `json:"name,omitempty"`            // of the file, once it is sealed
+	Type      string `json:"type,omitempty"`            // media type of the file, once it is sealed
 }
 
 // Entries is GET /box.
