@@ -159,8 +159,8 @@ func (a Address) String() string {
 	return `"` + q + `"@` + string(a.Domain)
 }
 
-// Key is the form under which addresses are compared and stored: the local part
-// in lower case. RFC 5321 allows case-sensitive local parts; no provider uses
+// Key is the form under which addresses are compared and stored (AM-1.6): the local
+// part in lower case. RFC 5321 allows case-sensitive local parts; no provider uses
 // them, and people expect Bob@ and bob@ to be one person.
 func (a Address) Key() string { return Address{strings.ToLower(a.Local), a.Domain}.String() }
 

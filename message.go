@@ -40,7 +40,7 @@ func formatUUID(b [16]byte) MessageID {
 }
 
 // ParseMessageID accepts exactly the text form of a version 7 UUID in lower case:
-// one spelling, so that equal ids are equal strings. Errors: Invalid.
+// one spelling, so that equal ids are equal strings (AM-1.2). Errors: Invalid.
 func ParseMessageID(s string) (MessageID, error) {
 	bad := func() (MessageID, error) {
 		return "", Errorf(Invalid, "%q is not a message id: a lower-case UUID version 7 is wanted", clip(s))

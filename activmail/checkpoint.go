@@ -30,7 +30,7 @@ func CheckpointName(origin vam.Domain, mid vam.MessageID) string {
 	return string(origin) + "/vam/" + string(mid)
 }
 
-// SignCheckpoint writes cp signed by the message key. Errors: Invalid (a key of the
+// SignCheckpoint writes cp signed by the message key (AM-5.4). Errors: Invalid (a key of the
 // wrong length, an impossible size).
 func SignCheckpoint(cp Checkpoint, origin vam.Domain, mid vam.MessageID, key ed25519.PrivateKey) ([]byte, error) {
 	if len(key) != ed25519.PrivateKeySize || cp.Size < 0 || cp.Size > maxTreeSize {
@@ -47,7 +47,7 @@ func SignCheckpoint(cp Checkpoint, origin vam.Domain, mid vam.MessageID, key ed2
 }
 
 // OpenCheckpoint verifies text, which is at most 2 KiB (AM-5.3). Signatures by other
-// keys are ignored; the extension lines that C2SP allows are not used in VAM/1. Errors:
+// keys are ignored (AM-5.5); the extension lines that C2SP allows are not used in VAM/1. Errors:
 // Invalid (no checkpoint, or that of another message), Corrupt (checkpoint-inconsistent:
 // no valid signature by key), TooLarge.
 func OpenCheckpoint(text []byte, origin vam.Domain, mid vam.MessageID, key ed25519.PublicKey) (Checkpoint, error) {
@@ -111,7 +111,7 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	return cp, nil
 }
 
-// Check compares the checkpoint with a tree that was built from the lines. Errors:
+// Check compares the checkpoint with a tree that was built from the lines (AM-5.10). Errors:
 // Corrupt (checkpoint-inconsistent).
 func (cp Checkpoint) Check(t *Tree) error {
 	if cp.Size != t.Size() {

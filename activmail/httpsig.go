@@ -20,7 +20,7 @@ import (
 const (
 	signatureLabel = "vam"
 	signatureTag   = "vam1"
-	// maxSignatureFields bounds the sum of the signature fields, in octets.
+	// maxSignatureFields bounds the sum of the signature fields, in octets (AM-10.32).
 	maxSignatureFields = 8192
 )
 
@@ -300,7 +300,7 @@ func SignatureBase(req *http.Request, input string) ([]byte, error) {
 	return signatureBase(req, list)
 }
 
-// signatureBase builds what is signed (RFC 9421 section 2.5): one line for each covered
+// signatureBase builds what is signed (AM-3.5, RFC 9421 section 2.5): one line for each covered
 // component and one for the parameters. Components with parameters are not known.
 func signatureBase(req *http.Request, input httpsfv.InnerList) ([]byte, error) {
 	var b bytes.Buffer

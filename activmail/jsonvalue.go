@@ -236,7 +236,7 @@ func appendSeconds(b []byte, d time.Duration) []byte {
 	return b
 }
 
-// timeLayout is the one spelling of a time: RFC 3339, UTC, whole seconds.
+// timeLayout is the one spelling of a time: RFC 3339, UTC, whole seconds (AM-1.8).
 const timeLayout = "2006-01-02T15:04:05Z"
 
 func decodeTime(raw []byte) (time.Time, string) {
@@ -282,7 +282,7 @@ func hexDigit(c byte) byte {
 	return 0xff
 }
 
-// decodeBase64 reads padded base64 in its one canonical spelling.
+// decodeBase64 reads padded base64 in its one canonical spelling (AM-1.9).
 func decodeBase64(raw []byte) ([]byte, string) {
 	s, why := decodeText(raw)
 	if why != "" {

@@ -70,7 +70,7 @@ func (v *Validator) Append(line []byte) (Entry, error) {
 
 // check says whether r may come next. It changes nothing.
 func (v *Validator) check(r Record) error {
-	if v.revoke != nil {
+	if v.revoke != nil { // AM-4.16
 		return v.misplaced(r, "follows the revoke, which ends a log")
 	}
 	if v.seal != nil && !followsSeal(r.Kind) {
@@ -109,6 +109,7 @@ func (v *Validator) checkTrack(r Record) error {
 	return nil
 }
 
+// checkSeal holds AM-4.14; the sum over octets that are here alone can be checked later.
 func (v *Validator) checkSeal(r Record) error {
 	if r.Bytes != v.media {
 		return vam.Errorf(vam.Corrupt, "the seal says %d octets and the log has %d", int64(r.Bytes), int64(v.media)).WithProblem("digest-mismatch")
@@ -164,7 +165,7 @@ func (v *Validator) Sealed() (Record, bool) { return deref(v.seal) }
 // Revoked returns the revoke record, if there is one.
 func (v *Validator) Revoked() (Record, bool) { return deref(v.revoke) }
 
-// Expires returns the last expire record, if there is one.
+// Expires returns the last expire record, if there is one: it holds (AM-4.17).
 func (v *Validator) Expires() (Record, bool) { return deref(v.expire) }
 
 // MediaIdentity names the main track so far; see [MediaIdentity].
@@ -177,7 +178,8 @@ func deref(r *Record) (Record, bool) {
 	return *r, true
 }
 
-// MediaIdentity names media by the hashes and lengths of the pieces of its main track:
+// MediaIdentity names media by the hashes and lengths of the pieces of its main track
+// (AM-4.24):
 // SHA-256 over the line "<hex blob> <length> LF" of each init and part record in order.
 // Two sealed messages with one identity have the same file in the same pieces, so that
 // a server which holds one need not move the other. It is not the file's own SHA-256:

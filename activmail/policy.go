@@ -35,7 +35,7 @@ type Policy struct {
 	Mode   PolicyMode
 	MX     []string // names of servers that may answer for the domain, lower case
 	MaxAge time.Duration
-	// Limits of the domain in octets; 0 is the default.
+	// Limits of the domain in octets; 0 is the default (AM-2.14).
 	Offer    vam.Bytes
 	Blob     vam.Bytes
 	Message  vam.Bytes

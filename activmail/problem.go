@@ -16,10 +16,11 @@ import (
 // ProblemType is the media type of a problem (RFC 9457).
 const ProblemType = "application/problem+json"
 
-// ProblemBase is what the name of a problem is appended to, to make its type URI.
+// ProblemBase is what the name of a problem is appended to, to make its type URI (AM-9.2).
 const ProblemBase = "https://github.com/videoactivmail/vam/blob/main/spec/problems.md#"
 
-// Problem is an RFC 9457 problem document, together with the header that goes with it.
+// Problem is an RFC 9457 problem document (AM-9.1), together with the header that goes with
+// it.
 type Problem struct {
 	Name   string // last part of the type URI
 	Title  string

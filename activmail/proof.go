@@ -9,7 +9,8 @@ import (
 type LeafReader func(from, to int64) ([]Hash, error)
 
 // Proof is the body of GET proof: {"hashes":["base64",…]}, in the order of RFC 6962
-// section 2.1, which is that of RFC 9162 too: the nodes nearest to the leaves first.
+// section 2.1, which is that of RFC 9162 too: the nodes nearest to the leaves first
+// (AM-5.15).
 type Proof struct {
 	Hashes []Hash
 }
@@ -39,7 +40,7 @@ func ProveConsistency(from, size int64, read LeafReader) (Proof, error) {
 	return Proof{p}, err
 }
 
-// VerifyInclusion checks that the leaf with that hash is in the log of cp. Errors:
+// VerifyInclusion checks that the leaf with that hash is in the log of cp (AM-5.16). Errors:
 // Corrupt (checkpoint-inconsistent), Invalid.
 func VerifyInclusion(p Proof, leaf int64, hash Hash, cp Checkpoint) error {
 	if leaf < 0 || leaf >= cp.Size || cp.Size > maxTreeSize {

@@ -59,8 +59,8 @@ type Receipt struct {
 	Text      string    // one sentence of at most 500 octets
 }
 
-// RecipientID is the {rid} of a receipt, base64url(SHA-256(mid LF address key)): no
-// address stands in a URL, where proxies write it down.
+// RecipientID is the {rid} of a receipt, base64url(SHA-256(mid LF address key)) (AM-8.7):
+// no address stands in a URL, where proxies write it down.
 func RecipientID(mid vam.MessageID, addr vam.Address) string {
 	sum := sha256.Sum256([]byte(string(mid) + "\n" + addr.Key()))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -112,7 +112,7 @@ func (r Record) HasBlob() bool {
 }
 
 // IsMedia reports whether the record's blob is a piece of the main track, and so of
-// the file that a recipient downloads.
+// the file that a recipient downloads (AM-4.8, AM-4.26).
 func (r Record) IsMedia() bool {
 	return r.Track == "" && (r.Kind == RecordInit || r.Kind == RecordPart)
 }
@@ -120,8 +120,8 @@ func (r Record) IsMedia() bool {
 // LeafHash is SHA-256(0x00 || line), RFC 6962 section 2.1.
 func LeafHash(line []byte) Hash { return tlog.RecordHash(line) }
 
-// ParseRecord reads one log line without its LF. Unknown members are ignored. A
-// record of an unknown kind is an error only when it is critical. Errors: Invalid
+// ParseRecord reads one log line without its LF (AM-4.2, AM-4.5). Unknown members are
+// ignored. A record of an unknown kind is an error only when it is critical (AM-4.6). Errors: Invalid
 // (malformed, version), TooLarge.
 func ParseRecord(line []byte, limits Limits) (Record, error) {
 	if vam.Bytes(len(line)) > limits.Line {

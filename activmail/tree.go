@@ -37,8 +37,8 @@ func (t *Tree) Append(leaf Hash) {
 // Size is the number of leaves.
 func (t *Tree) Size() int64 { return t.size }
 
-// Root is the tree head (RFC 6962 section 2.1); that of the empty tree is the SHA-256
-// of nothing.
+// Root is the tree head (AM-5.1, RFC 6962 section 2.1); that of the empty tree is the
+// SHA-256 of nothing (AM-5.2).
 func (t *Tree) Root() Hash {
 	if t.size == 0 {
 		return emptyRoot()

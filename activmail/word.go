@@ -135,8 +135,8 @@ func isEnhancedCode(s string) bool {
 	return true
 }
 
-// isSentence reports whether s may be shown to a person: printable, at most 500
-// octets.
+// isSentence reports whether s may be shown to a person: printable (AM-1.17), at most
+// 500 octets.
 func isSentence(s string) bool {
 	return len(s) <= maxSentence && !strings.ContainsFunc(s, isUnprintable)
 }

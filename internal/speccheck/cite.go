@@ -1,6 +1,7 @@
 package speccheck
 
 import (
+	"fmt"
 	"go/scanner"
 	"go/token"
 	"io/fs"
@@ -126,6 +127,33 @@ func goText(src []byte, f func(line int, text string)) {
 			f(line, text)
 		}
 	}
+}
+
+// Gaps lists the requirements that no code or no test names, one to a line: the id, what is
+// missing, the first words and the place.
+func (r Report) Gaps(s *Spec) []string {
+	var out []string
+	for _, id := range s.IDs() {
+		noCode, noTest := slices.Contains(r.NoCode, id), slices.Contains(r.NoTest, id)
+		missing := "no test"
+		switch {
+		case noCode && noTest:
+			missing = "neither"
+		case noCode:
+			missing = "no code"
+		case !noTest:
+			continue
+		}
+		out = append(out, fmt.Sprintf("%-8s %s  %-72s %s", id, missing, clip(s.Text[id], 72), s.Defined[id]))
+	}
+	return out
+}
+
+func clip(text string, limit int) string {
+	if r := []rune(text); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return text
 }
 
 // Report is what the comparison of a specification with its citations found.

@@ -46,6 +46,8 @@ func (p Place) String() string { return p.File + ":" + strconv.Itoa(p.Line) }
 type Spec struct {
 	// Defined has the place of every requirement: an id in bold type.
 	Defined map[ID]Place
+	// Text has the words that follow the id on its line: enough to know it by.
+	Text map[ID]string
 	// Keyword says which requirements hold MUST, SHOULD or MAY, or are rows of a table.
 	Keyword map[ID]bool
 	// Faults are contradictions inside the specification, each with its place.
@@ -75,7 +77,7 @@ func Read(root fs.FS, dir string) (*Spec, error) {
 		return nil, vam.Errorf(vam.NotFound, "there is no specification in %s", dir)
 	}
 	s := &Spec{
-		Defined: map[ID]Place{}, Keyword: map[ID]bool{}, cited: map[ID][]Place{},
+		Defined: map[ID]Place{}, Text: map[ID]string{}, Keyword: map[ID]bool{}, cited: map[ID][]Place{},
 		grammar: newGrammar(), anchors: map[string]map[string]bool{},
 	}
 	for _, file := range files {
@@ -138,7 +140,7 @@ func (s *Spec) prose(at Place, line string, inside ID) ID {
 		if old, twice := s.Defined[id]; twice {
 			s.fault(at, "%s is defined at %s already", id, old)
 		}
-		s.Defined[id] = at
+		s.Defined[id], s.Text[id] = at, strings.Trim(line[m[1]:], " |")
 		inside, from = id, m[1]
 	}
 	s.keyword(inside, line[from:])

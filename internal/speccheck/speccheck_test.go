@@ -14,7 +14,7 @@ import (
 	"github.com/videoactivmail/vam/internal/speccheck"
 )
 
-// TestSpecification holds spec/ against the repository. Run it with -v to see which
+// TestSpecification holds spec/ against the repository. Run it with -v (make spec) to see which
 // requirements no code or no test names.
 func TestSpecification(t *testing.T) {
 	root := os.DirFS("../..")
@@ -30,9 +30,8 @@ func TestSpecification(t *testing.T) {
 	for _, fault := range report.Faults {
 		t.Error(fault)
 	}
-	t.Logf("%d requirements, %d without code, %d without test", report.Requirements, len(report.NoCode), len(report.NoTest))
-	t.Logf("without code: %v", report.NoCode)
-	t.Logf("without test: %v", report.NoTest)
+	t.Logf("requirements that no code or no test names:\n%s\n%d requirements, %d without code, %d without test",
+		strings.Join(report.Gaps(spec), "\n"), report.Requirements, len(report.NoCode), len(report.NoTest))
 }
 
 // TestProblemRegistry holds the table of problems.md against the one in the code.
@@ -155,6 +154,15 @@ func TestCitations(t *testing.T) {
 		Requirements: 5,
 	}
 	if diff := cmp.Diff(want, report); diff != "" {
+		t.Error(diff)
+	}
+	var gaps []string
+	for _, line := range report.Gaps(s) {
+		gaps = append(gaps, strings.Join(strings.Fields(line), " "))
+	}
+	if diff := cmp.Diff([]string{
+		"AM-4.2 no test MUST spec/04.md:3", "AM-4.3 no test MUST spec/04.md:5", "AM-4.4 no code MUST spec/04.md:7", "AM-4.5 no code MUST spec/04.md:9",
+	}, gaps); diff != "" {
 		t.Error(diff)
 	}
 }
