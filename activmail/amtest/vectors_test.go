@@ -127,6 +127,8 @@ func TestJudge(t *testing.T) {
 		{"another problem", c, amtest.Answer{Result: "internal"}, false},
 		{"accepted what is wrong", c, amtest.Answer{Result: "ok"}, false},
 		{"skipped", c, amtest.Answer{Result: "skip"}, true},
+		{"a refusal that may be, without values", amtest.Case{Expect: []string{"ok", "too-large"}, Want: fields("x", "1")}, amtest.Answer{Result: "too-large"}, true},
+		{"an answer that may be, without values", amtest.Case{Expect: []string{"ok", "too-large"}, Want: fields("x", "1")}, amtest.Answer{Result: "ok"}, false},
 		{"all values", want, amtest.Answer{Result: "ok", Out: fields("y", []string{"2", "3"}, "x", "1", "z", "9")}, true},
 		{"a value is missing", want, amtest.Answer{Result: "ok", Out: fields("y", []string{"2", "3"})}, false},
 		{"other order of one name", want, amtest.Answer{Result: "ok", Out: fields("x", "1", "y", []string{"3", "2"})}, false},
