@@ -207,6 +207,15 @@ func TestHeadLimits(t *testing.T) {
 		_, err = activmail.ParseHead(body, activmail.DefaultLimits())
 		wantError(t, err, vam.TooLarge, "too-large")
 	}
+	for n, ok := range map[int]bool{2048: true, 2049: false} {
+		h := good
+		h.Checkpoint = bytes.Repeat([]byte("x"), n)
+		if body, err := h.Marshal(); ok != (err == nil) {
+			t.Errorf("a checkpoint of %d octets: %s, %v", n, body, err)
+		} else if !ok {
+			wantError(t, err, vam.TooLarge, "too-large")
+		}
+	}
 	for name, change := range map[string]func(h *activmail.Head){
 		"revoked":               func(h *activmail.Head) { h.State = vam.Revoked },
 		"negative log":          func(h *activmail.Head) { h.LogSize = -1 },

@@ -74,7 +74,7 @@ func ParseHead(b []byte, limits Limits) (Head, error) {
 	return h, nil
 }
 
-// Marshal writes the document. Errors: Invalid.
+// Marshal writes the document. Errors: Invalid, TooLarge.
 func (h Head) Marshal() ([]byte, error) {
 	if !utf8.Valid(h.Checkpoint) {
 		return nil, malformed("the checkpoint is not UTF-8")

@@ -273,4 +273,12 @@ func TestDocumentsAreBounded(t *testing.T) {
 	}
 	_, err := activmail.ParseOffer(big(limits.Offer), limits)
 	wantError(t, err, vam.TooLarge, "too-large")
+	// The limit itself is within it (AM-10.30).
+	for more, ok := range map[int]bool{0: true, 1: false} {
+		body := `{"offer":"` + string(offerID) + `","x":"`
+		body += strings.Repeat("x", int(limits.Document)+more-len(body)-2) + `"}`
+		if _, err := activmail.ParseTokenRequest([]byte(body), limits); ok != (err == nil) {
+			t.Errorf("a document of %d octets: %v", len(body), err)
+		}
+	}
 }
