@@ -189,9 +189,12 @@ func (d *Daemon) failed(ctx context.Context, f amserver.Failure) {
 
 // refused counts a connection that ended before its first request.
 func (d *Daemon) refused(r amserver.Refusal) {
-	if s, ok := stranger.Handshake(r.Network, r.Remote, r.Err, nil, r.ALPN); ok {
+	if s, ok := stranger.Handshake(r.Network, r.Remote, r.Err, r.Versions, r.ALPN); ok {
 		d.sighted(s)
 		return
+	}
+	if r.Err != nil {
+		return // no limit was met: this server stops
 	}
 	d.metrics.Limited.WithLabelValues("limits.clients").Inc()
 	d.throttle.Log(context.Background(), slog.LevelInfo, "refused "+r.Network, "connection refused", slog.String("reason", r.Reason), slog.Any("remote", r.Remote))
