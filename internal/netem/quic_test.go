@@ -1,19 +1,18 @@
 package netem_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"math/big"
 	"net"
 	"testing"
 	"time"
-
-	"bytes"
-	"io"
 
 	"github.com/quic-go/quic-go"
 
