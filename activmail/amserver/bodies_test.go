@@ -152,7 +152,9 @@ func TestBodyMemory(t *testing.T) {
 	}
 	fine(bob)
 	for _, s := range open {
-		s.end()
+		if code := s.end(); code != http.StatusUnauthorized {
+			t.Errorf("a body of which one octet came was answered %d", code)
+		}
 	}
 	// An address has a quarter, 1 MiB; a network of IPv6 counts as one.
 	first, third := sendSlowly(handler, alice, 1<<20, 900<<10), sendSlowly(handler, carol, 1<<20, 900<<10)

@@ -2,6 +2,7 @@ package amserver_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -257,5 +258,22 @@ func TestAltSvc(t *testing.T) {
 				t.Errorf("over TCP it is %q, want %q", v, want)
 			}
 		})
+	}
+}
+
+// shortLog has three lines, and says so in an error of some other kind.
+type shortLog struct{ amserver.Outbound }
+
+func (shortLog) Proof(context.Context, amserver.Pull, amserver.ProofRequest) (activmail.Proof, error) {
+	return activmail.Proof{}, vam.Wrap(vam.Invalid, &activmail.PositionError{Size: 3}, "not yet")
+}
+
+// A proof beyond the log tells where it ends, whatever a backend made of it (AM-7.14).
+func TestProofBeyondTheLog(t *testing.T) {
+	w := newWorld(t, withOutbound(shortLog{}, amserver.HandlerOptions{}))
+	got := w.client(t, "tcp").do(t, ask{method: "GET", path: messagePath(anyMessage, "/proof?leaf=1&size=9"), token: activmail.NewPullToken()})
+	got.want(t, http.StatusRequestedRangeNotSatisfiable, "log-position")
+	if p := activmail.ParseProblem(got.status, got.header, got.body); p.Size != 3 {
+		t.Errorf("the size is %d", p.Size)
 	}
 }

@@ -138,6 +138,7 @@ func (o announcing) Entry(ctx context.Context, p amserver.Pull, n int64, wait ti
 type gate struct {
 	amserver.Outbound
 	began, ended chan struct{}
+	linger       time.Duration // between the end of a request and that of its handler
 }
 
 func newGate() *gate {
@@ -149,6 +150,7 @@ func (g *gate) Entry(ctx context.Context, _ amserver.Pull, n int64, wait time.Du
 		g.began <- struct{}{}
 		defer func() { g.ended <- struct{}{} }()
 		<-ctx.Done()
+		time.Sleep(g.linger)
 	}
 	if n == 13 {
 		panic(http.ErrAbortHandler)
