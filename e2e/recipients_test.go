@@ -1,0 +1,261 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/e2e/harness"
+	"github.com/videoactivmail/vam/internal/userclient"
+)
+
+const noHold = "VAM_CONTACTS_HOLD_FIRST=false"
+
+// TestRecipients sends one message to people at three domains in every way that they
+// can be addressed. Each has it once, and nobody learns of the blind copies.
+func TestRecipients(t *testing.T) {
+	t.Parallel()
+	p := setPair(t, harness.Options{Env: []string{noHold}}, harness.Options{Env: []string{noHold}})
+	c := p.Add("c.test", harness.Options{Env: []string{noHold}})
+	carol, frank := p.b.Account("carol"), p.b.Account("frank")
+	dave, gina := c.Account("dave"), c.Account("gina")
+	eve := p.a.Account("eve")
+	sales := p.b.Alias("sales", carol)
+	for _, s := range []*harness.Server{p.a, p.b, c} {
+		s.Start()
+	}
+	at := func(local string, d vam.Domain) vam.Address { return vam.Address{Local: local, Domain: d} }
+	d := harness.DraftTo(p.bob.Addr, at("carol+films", "b.test"), sales, at("postmaster", "b.test"), dave.Addr, eve.Addr)
+	d.Bcc = []string{frank.Addr.String(), gina.Addr.String()}
+	content := harness.Content(10, 1<<20+100)
+	m := p.alice.Send(d, content)
+	for _, r := range m.Recipients {
+		p.alice.AwaitRecipient(m.ID, r.Address, vam.Stored)
+	}
+	if len(m.Recipients) != 8 {
+		t.Errorf("the message has %d recipients, 8 are right", len(m.Recipients))
+	}
+	for _, u := range []*harness.User{p.bob, carol, frank, dave, gina, eve} {
+		u.Holds(p.a.Domain, m.ID, content)
+		letter, err := u.Client(harness.Patience).Mail(t.Context(), p.a.Domain, m.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hidden := range []*harness.User{frank, gina} {
+			if bytes.Contains(letter, []byte(hidden.Addr.Local)) {
+				t.Errorf("the letter of %s shows the blind copy to %s", u.Addr, hidden.Addr)
+			}
+		}
+	}
+	if got := p.b.Metrics().MediaIn(); got != int64(len(content)) {
+		t.Errorf("b.test pulled %d octets of media for its five recipients; %d are right", got, len(content))
+	}
+}
+
+// TestUndeliverable sends to people and domains that do not exist: the author gets
+// RFC 3464 reports in plain words.
+func TestUndeliverable(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, harness.Options{}, harness.Options{})
+	p.Zone("test") // names under it do not exist
+	if err := p.Zone("mail.test").Addr("mail.test", 0, loopback4); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		to     vam.Address
+		status string
+		words  []string
+	}{
+		{vam.Address{Local: "nobody", Domain: "b.test"}, "5.1.1", []string{"no mailbox nobody@b.test"}},
+		{vam.Address{Local: "x", Domain: "nx.test"}, "5.1.2", []string{"nx.test", "spelling"}},
+		{vam.Address{Local: "x", Domain: "mail.test"}, "5.1.2", []string{"mail.test does not take video mail"}},
+	} {
+		m := p.alice.Send(harness.DraftTo(tc.to), []byte("never seen"))
+		r := p.alice.AwaitRecipient(m.ID, tc.to, vam.Rejected)
+		if r.Code != tc.status {
+			t.Errorf("%s was refused with %s, %s is right: %s", tc.to, r.Code, tc.status, r.Text)
+		}
+		for _, w := range tc.words {
+			if !strings.Contains(r.Text, w) {
+				t.Errorf("the words for %s do not say %q: %s", tc.to, w, r.Text)
+			}
+		}
+		bounce := awaitBounce(t, p.alice, tc.to)
+		if bounce.fields.Get("Action") != "failed" || bounce.fields.Get("Status") != tc.status {
+			t.Errorf("the report on %s says %v", tc.to, bounce.fields)
+		}
+		if !strings.Contains(bounce.envelope.Get("Original-Envelope-Id"), string(m.ID)) {
+			t.Errorf("the report on %s does not name the message: %v", tc.to, bounce.envelope)
+		}
+	}
+}
+
+// report is what is in an RFC 3464 report on one recipient.
+type report struct {
+	people           string
+	envelope, fields textproto.MIMEHeader
+}
+
+// awaitBounce waits for a report on a recipient in the user's inbox and reads it with
+// the standard library, not with what wrote it.
+func awaitBounce(t *testing.T, u *harness.User, about vam.Address) report {
+	t.Helper()
+	c := u.Client(harness.Patience)
+	return harness.Await(t, "a report on "+about.String(), func(ctx context.Context) (report, error) {
+		page, err := c.Entries(ctx, userclient.List{Folder: "inbox"})
+		if err != nil {
+			return report{}, err
+		}
+		for _, e := range page.Entries {
+			if !e.Bounce {
+				continue
+			}
+			text, err := c.Mail(ctx, e.Origin, e.ID)
+			if err != nil {
+				return report{}, err
+			}
+			if r := readReport(t, text); strings.HasSuffix(r.fields.Get("Final-Recipient"), about.String()) {
+				return r, nil
+			}
+		}
+		return report{}, harness.ErrPending
+	})
+}
+
+func readReport(t *testing.T, text []byte) (out report) {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(text))
+	if err != nil {
+		t.Fatalf("a report cannot be read: %v\n%s", err, text)
+	}
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/report" || params["report-type"] != "delivery-status" {
+		t.Fatalf("the type of a report is %q", m.Header.Get("Content-Type"))
+	}
+	if auto := m.Header.Get("Auto-Submitted"); auto != "auto-replied" {
+		t.Errorf("a report has Auto-Submitted %q", auto)
+	}
+	parts := multipart.NewReader(m.Body, params["boundary"])
+	var kinds []string
+	for {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("a report cannot be read: %v\n%s", err, text)
+		}
+		body, err := io.ReadAll(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
+		kinds = append(kinds, kind)
+		switch kind {
+		case "text/plain":
+			out.people = string(body)
+		case "message/delivery-status":
+			groups := textproto.NewReader(bufio.NewReader(bytes.NewReader(body)))
+			out.envelope, err = groups.ReadMIMEHeader()
+			if err != nil {
+				t.Fatalf("the fields of a report: %v\n%s", err, body)
+			}
+			if out.fields, err = groups.ReadMIMEHeader(); err != nil && err != io.EOF {
+				t.Fatalf("the fields of a report: %v\n%s", err, body)
+			}
+		}
+	}
+	if want := []string{"text/plain", "message/delivery-status", "text/rfc822-headers"}; !slices.Equal(kinds, want) {
+		t.Errorf("a report has the parts %q, %q are right", kinds, want)
+	}
+	return out
+}
+
+// TestRefused meets the limits of the recipient's side: no octet of media moves, and
+// the words name the limit and who set it.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, harness.Options{}, harness.Options{Env: []string{"VAM_LIMITS_MESSAGE=2MiB"}})
+	carol := p.b.Account("carol")
+	carol.Knows(p.alice)
+	p.b.Quota(carol, vam.MiB)
+	dora := p.b.Account("dora")
+	if err := dora.Client(0).SetContact(t.Context(), p.alice.Addr, "blocked"); err != nil {
+		t.Fatal(err)
+	}
+	before := p.b.Metrics().Wire()
+	for _, tc := range []struct {
+		what  string
+		to    *harness.User
+		size  int
+		code  string
+		words []string
+	}{
+		{"too large for the peer", p.bob, 2<<20 + 1, "5.3.4", []string{"2 MiB", "b.test"}},
+		{"quota", carol, 1<<20 + 1, "4.2.2", []string{"carol@b.test", "full", "quota"}},
+		{"blocked", dora, 10, "5.7.1", []string{"does not take messages from alice@a.test"}},
+	} {
+		m := p.alice.SendTo(harness.Content(11, tc.size), tc.to)
+		r := p.alice.AwaitRecipient(m.ID, tc.to.Addr, vam.Rejected)
+		if r.Code != tc.code {
+			t.Errorf("%s: refused with %s, %s is right: %s", tc.what, r.Code, tc.code, r.Text)
+		}
+		for _, w := range tc.words {
+			if !strings.Contains(r.Text, w) {
+				t.Errorf("%s: the words do not say %q: %s", tc.what, w, r.Text)
+			}
+		}
+		if b := awaitBounce(t, p.alice, tc.to.Addr); !strings.Contains(b.people, tc.words[0]) {
+			t.Errorf("%s: the report does not say %q:\n%s", tc.what, tc.words[0], b.people)
+		}
+		if n := len(tc.to.Inbox()); n != 0 {
+			t.Errorf("%s: the recipient has %d entries", tc.what, n)
+		}
+	}
+	if got := p.a.Metrics().MediaOut() + p.b.Metrics().MediaIn(); got != 0 {
+		t.Errorf("%d octets of media moved", got)
+	}
+	if got := p.b.Metrics().Wire() - before; got > 256<<10 {
+		t.Errorf("%d octets moved to say no three times", got)
+	}
+	// What is refused leaves nothing behind that would be in the way of what is not.
+	content := harness.Content(12, 1<<20)
+	m := p.alice.SendTo(content, carol)
+	carol.Holds(p.a.Domain, m.ID, content)
+}
+
+// TestSenderRefused meets the limits of one's own server, before anything is sent.
+func TestSenderRefused(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, harness.Options{Env: []string{"VAM_LIMITS_MESSAGE=4MiB"}}, harness.Options{})
+	p.a.Quota(p.alice, vam.MiB)
+	for _, tc := range []struct {
+		what    string
+		size    int
+		kind    vam.ErrorKind
+		problem string
+	}{
+		{"message", 4<<20 + 1, vam.TooLarge, "too-large"},
+		{"quota", 1<<20 + 1, vam.OverQuota, "quota"},
+	} {
+		_, err := p.alice.TrySend(harness.DraftTo(p.bob.Addr), harness.Content(13, tc.size))
+		if vam.KindOf(err) != tc.kind || !strings.Contains(vam.Public(err), "server") {
+			t.Errorf("%s: %v, want %v with who set the limit", tc.what, err, tc.kind)
+		}
+	}
+	if sent := p.alice.Server().Metrics().Sum("vam_offers_total"); sent != 0 {
+		t.Errorf("%v offers were made", sent)
+	}
+	if e := p.alice.Inbox(); len(e) != 0 {
+		t.Errorf("the inbox has %+v", e)
+	}
+}
