@@ -220,6 +220,9 @@ func TestTextsOfStrangers(t *testing.T) {
 		if p.Name != "spam" || len(p.Detail) > 500 || !utf8.ValidString(p.Detail) || strings.ContainsAny(p.Detail, "\r\n\t\x1b\u202e\u2028\ufffd\x7f") {
 			t.Fatalf("%q becomes %s, %q", detail, p.Name, p.Detail)
 		}
+		if strings.HasSuffix(p.Detail, "…") && len(p.Detail) < 490 && len(detail) > 600 {
+			t.Fatalf("of %d octets %q is left", len(detail), p.Detail)
+		}
 		if again := activmail.ParseProblem(403, nil, p.Marshal()); again.Detail != p.Detail {
 			t.Fatalf("%q becomes %q the second time", p.Detail, again.Detail)
 		}

@@ -266,6 +266,7 @@ func recordVectors() *vectorFile {
 		{"content type without slash", part(`,"ct":"video"`)},
 		{"content type with a line end", part(`,"ct":"video/mp4\r\nx: y"`)},
 		{"content type open quote", part(`,"ct":"video/mp4; codecs=\"x"`)},
+		{"content type without type", part(`,"ct":"/mp4"`)}, {"content type without subtype", part(`,"ct":"video/"`)}, {"content type with a blank", part(`,"ct":"vi deo/mp4"`)}, {"content type empty", part(`,"ct":""`)},
 		{"content type with a tab", part(`,"ct":"video/mp4;\ta=b"`)},
 		{"content type not in ASCII", part(`,"ct":"video/mp4; a=\"ä\""`)},
 		{"parameter without value", part(`,"ct":"video/mp4; a"`)},
