@@ -122,7 +122,7 @@ func (b *bench) start(ctx context.Context, o pair.Options) (*pair.Pair, error) {
 func (b *bench) expect(size vam.Bytes) { b.room = min(2*size+256*vam.MiB, 3*vam.GiB) }
 
 // settle comes right before whatever is timed.
-func (b *bench) settle() { settle(b.room) }
+func (b *bench) settle() { settle(b.scratch, b.room) }
 
 // race runs one and keeps and prints its table.
 func (b *bench) race(ctx context.Context, r race.Race, rounds int) error {

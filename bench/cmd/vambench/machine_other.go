@@ -2,7 +2,5 @@
 
 package main
 
-import "github.com/videoactivmail/vam"
-
-// settle does nothing where the system has no call for it.
-func settle(vam.Bytes) {}
+// flushDisk does nothing where the system has no call for it.
+func flushDisk() {}
