@@ -26,7 +26,7 @@ type Entry struct {
 // Entry asks for record n (AM-7.9). With wait > 0 the peer answers when it is there, or
 // after wait; at most four such requests of one message should be under way (AM-7.11).
 // Errors: Conflict (log-position: it will never be there), Corrupt (the blob is not what
-// the record names), Gone, Unauthenticated, Busy, those of the peer's problem,
+// the record names), TooLarge, Gone, Unauthenticated, Busy, those of the peer's problem,
 // Unavailable, Invalid.
 func (c *Client) Entry(ctx context.Context, p Pull, n int64, wait time.Duration) (Entry, error) {
 	call := get(p, "/e/"+strconv.FormatInt(n, 10))
@@ -60,12 +60,15 @@ func (c *Client) Entry(ctx context.Context, p Pull, n int64, wait time.Duration)
 // byteSequence reads an RFC 8941 section 3.3.5 item.
 func byteSequence(s string, limit vam.Bytes) ([]byte, error) {
 	s = strings.TrimSpace(s)
-	if len(s) < 2 || s[0] != ':' || s[len(s)-1] != ':' || len(s) > base64.StdEncoding.EncodedLen(int(limit))+2 {
+	if len(s) < 2 || s[0] != ':' || s[len(s)-1] != ':' {
 		return nil, vam.Errorf(vam.Invalid, "the peer's answer lacks a record or a checkpoint in its header")
 	}
 	b, err := base64.StdEncoding.DecodeString(s[1 : len(s)-1])
 	if err != nil {
 		return nil, vam.Wrap(vam.Invalid, err, "a header of the peer's answer is not base64")
+	}
+	if vam.Bytes(len(b)) > limit {
+		return nil, vam.Errorf(vam.TooLarge, "a record or a checkpoint of the peer is over the limit of %v", limit).WithProblem("too-large")
 	}
 	return b, nil
 }

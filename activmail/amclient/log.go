@@ -44,12 +44,17 @@ func (c *Client) Log(ctx context.Context, p Pull, from int64, wait time.Duration
 func (l *Log) Empty() bool { return l.decoder == nil }
 
 // Next returns the next line without LF, valid until the next call, and io.EOF after the
-// last. Errors: Invalid, TooLarge, Unavailable.
+// last. Errors: Invalid, TooLarge, Unavailable; in the chain of one that was cut short is
+// io.ErrUnexpectedEOF, and the lines before it are complete (AM-7.7).
 func (l *Log) Next() ([]byte, error) {
 	if l.decoder == nil {
 		return nil, io.EOF
 	}
-	return l.decoder.Next()
+	line, err := l.decoder.Next()
+	if err != nil && err != io.EOF {
+		return nil, unavailable(err)
+	}
+	return line, err
 }
 
 // Checkpoint is the checkpoint text after Next returned io.EOF, not verified yet.
