@@ -84,19 +84,16 @@ func (p *post) Report(m message.Message, mail []byte, failed []delivery.Update) 
 
 // Verify implements reception.Mails.
 func (p *post) Verify(ctx context.Context, o *activmail.Offer) (reception.Mail, error) {
-	if len(o.Mail) == 0 {
-		return reception.Mail{}, vam.Errorf(vam.TooLarge, "a mail beside the offer is not taken here; one of up to %s fits into it (this server's limit)", activmail.DefaultLimits().Mail).WithProblem("too-large")
-	}
 	verified, err := p.verifier.Verify(ctx, o.Mail)
 	if err != nil {
 		return reception.Mail{}, err
 	}
-	if err := mailauth.CheckBinding(verified, o.Origin, o.MessageID, o.Key); err != nil {
+	if err := mailauth.CheckOffer(verified, o); err != nil {
 		return reception.Mail{}, err
 	}
 	view, err := letter.Read(o.Mail)
 	if err != nil {
 		return reception.Mail{}, err
 	}
-	return reception.Mail{Author: verified.From, Subject: verified.Subject, Text: view.Text}, nil
+	return reception.Mail{Author: verified.From, Subject: verified.Subject, Text: view.Text, Header: verified.Header}, nil
 }

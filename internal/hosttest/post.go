@@ -91,14 +91,14 @@ func (p *Post) Verify(ctx context.Context, o *activmail.Offer) (reception.Mail, 
 	if err != nil {
 		return reception.Mail{}, err
 	}
-	if err := mailauth.CheckBinding(verified, o.Origin, o.MessageID, o.Key); err != nil {
+	if err := mailauth.CheckOffer(verified, o); err != nil {
 		return reception.Mail{}, err
 	}
 	view, err := letter.Read(o.Mail)
 	if err != nil {
 		return reception.Mail{}, err
 	}
-	return reception.Mail{Author: verified.From, Subject: verified.Subject, Text: view.Text}, nil
+	return reception.Mail{Author: verified.From, Subject: verified.Subject, Text: view.Text, Header: verified.Header}, nil
 }
 
 // Verified is how many letters were looked at.

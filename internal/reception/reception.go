@@ -73,6 +73,11 @@ type Store interface {
 	// message that was purged because nobody held it any more becomes live or sealed
 	// again when somebody does, without its media.
 	Take(ctx context.Context, t Taking) (Offered, error)
+	// Redecide changes the answer of an offer that was taken before for those recipients
+	// of t that are rejected with a code of class 4, and adds their entries and, while
+	// media is still to come, the jobs, in one commit. It returns the offer as it stands.
+	// NotFound.
+	Redecide(ctx context.Context, t Taking) (Offered, error)
 	// Offers lists the offers of a message, newest first: any of their tokens pulls.
 	// NotFound for an unknown message.
 	Offers(ctx context.Context, k message.Key) ([]Offered, error)
@@ -80,8 +85,8 @@ type Store interface {
 	RenewToken(ctx context.Context, k message.Key, id vam.MessageID, token activmail.Token, expires time.Time) error
 	// Decide moves the account's held entry of the message to accepted (arriving, or
 	// stored when the media is complete; the author becomes a contact) or declined or
-	// lapsed, and the account's recipients with it, with the receipts and, when media is
-	// still to come, the jobs that follow, in one commit. Conflict when the entry is not
+	// lapsed, and the account's recipients with it, with the receipts and the jobs that
+	// follow (of an acceptance only when media is still to come), in one commit. Conflict when the entry is not
 	// held (any more); NotFound.
 	Decide(ctx context.Context, account int64, k message.Key, to vam.RecipientState, receipts []Owed, jobs []queue.Job, at time.Time) error
 	// Conclude ends a message without its media: its arriving entries and the accepted

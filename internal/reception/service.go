@@ -20,9 +20,10 @@ import (
 
 // Mail is what was verified of the mail inside an offer.
 type Mail struct {
-	Author  vam.Address // From, aligned with a passing signature
+	Author  vam.Address // From, aligned with a passing signature; its name is never shown (AM-12.12)
 	Subject string
 	Text    string
+	Header  activmail.MessageHeader // what the mail says of the log
 }
 
 // Mails verifies the mail of an offer: DKIM, alignment, and that its one
@@ -98,10 +99,11 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 	k := message.Key{Origin: o.Origin, ID: o.MessageID}
 	digest := activmail.Sum(sha256.Sum256(body))
 	if old, err := s.store.Offered(ctx, k, o.ID); err == nil {
-		if old.Digest != digest {
+		if old.Digest != digest { // AM-6.9
 			return activmail.OfferAnswer{}, false, errOfferConflict(o.ID)
 		}
-		return old.answer(), false, nil
+		old, err = s.again(ctx, old, o)
+		return old.answer(), false, err
 	} else if vam.KindOf(err) != vam.NotFound {
 		return activmail.OfferAnswer{}, false, err
 	}
@@ -110,12 +112,12 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 			return activmail.OfferAnswer{}, false, err
 		}
 	}
-	mail, err := s.o.Mails.Verify(ctx, o)
-	if err != nil {
-		return activmail.OfferAnswer{}, false, err
-	}
+	// AM-6.11: a signature of a mail, with its questions to DNS, is looked at last.
 	if err := s.known(ctx, k, o); err != nil {
 		return activmail.OfferAnswer{}, false, err
+	}
+	if len(o.Mail) == 0 { // AM-6.15
+		return activmail.OfferAnswer{}, false, vam.Errorf(vam.TooLarge, "a mail beside the offer is not taken here; one of up to %s fits into it (this server's limit)", s.o.Messages.Limits().Mail).WithProblem("too-large")
 	}
 	if o.Size > s.o.MaxSize { // in words for the author, before the log says the same (AM-6.16)
 		return activmail.OfferAnswer{}, false, s.tooLarge(o.Size, o.Envelope.To[0].Domain)
@@ -125,6 +127,13 @@ func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (a
 		return activmail.OfferAnswer{}, false, err
 	}
 	if err := s.room(ctx, o.Size); err != nil {
+		return activmail.OfferAnswer{}, false, err
+	}
+	mail, err := s.o.Mails.Verify(ctx, o)
+	if err != nil {
+		return activmail.OfferAnswer{}, false, err
+	}
+	if err := promised(mail.Header, o.Log); err != nil {
 		return activmail.OfferAnswer{}, false, err
 	}
 	t := s.taking(k, o, mail, digest)

@@ -115,6 +115,65 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 	return o, err
 }
 
+// Redecide implements reception.Store.
+func (s Receptions) Redecide(ctx context.Context, t reception.Taking) (o reception.Offered, err error) {
+	k, id := t.Offered.Key, t.Offered.ID
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		row, err := messageRow(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		changed := map[int64]bool{} // by account
+		for _, r := range t.Offered.Rcpts {
+			res, err := tx.ExecContext(ctx, `UPDATE offer_rcpt SET account = ?4, state = ?5, code = ?6, text = ?7
+				WHERE message = ?1 AND offer = ?2 AND address = ?3 AND state = 'rejected' AND code LIKE '4.%'`,
+				row, id, r.Address.String(), r.Account, r.State, r.Code, r.Text)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return err
+			} else if n > 0 {
+				changed[r.Account] = true
+			}
+		}
+		if len(changed) > 0 {
+			if err := s.admit(ctx, tx, row, t, changed); err != nil {
+				return err
+			}
+		}
+		o, err = readOffered(ctx, tx, row, k, id)
+		return err
+	})
+	return o, err
+}
+
+// admit gives the accounts that an offer is taken for now what its first answer did not.
+func (s Receptions) admit(ctx context.Context, tx *sql.Tx, row int64, t reception.Taking, accounts map[int64]bool) error {
+	k := t.Offered.Key
+	for _, e := range t.Entries {
+		if accounts[e.Account] {
+			if err := insertEntry(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE offer_in SET changed = ?3 WHERE message = ?1 AND id = ?2`, row, t.Offered.ID, micros(t.Offered.At)); err != nil {
+		return err
+	}
+	if err := wanted(ctx, tx, row, t); err != nil {
+		return err
+	}
+	m, err := readMessage(ctx, tx, k)
+	if err != nil {
+		return err
+	}
+	if m.Complete {
+		return storedForAll(ctx, tx, k, t.Offered.At)
+	}
+	return enqueue(ctx, tx, t.Jobs...)
+}
+
 // wanted brings a message back whose media went because nobody held it: another
 // offer of it has come, for somebody who does. A message that nobody holds is for
 // the next sweep.
@@ -267,7 +326,7 @@ func (s Receptions) Decide(ctx context.Context, acct int64, k message.Key, to va
 			}
 		}
 		if to != vam.Accepted {
-			return nil
+			return enqueue(ctx, tx, jobs...)
 		}
 		m, err := readMessage(ctx, tx, k)
 		if err != nil {
