@@ -222,15 +222,7 @@ func requestVectors() *vectorFile {
 		f.bad(name, rules, "signature-invalid", s.verify(change...))
 	}
 	drop := func(field string) func(*request) {
-		return func(r *request) {
-			var kept []string
-			for _, h := range r.header {
-				if !strings.HasPrefix(h, field+":") {
-					kept = append(kept, h)
-				}
-			}
-			r.header = kept
-		}
+		return func(r *request) { r.header = without(r.header, field) }
 	}
 	bad("not signed", "AM-3.1", put, drop("Signature"), drop("Signature-Input"))
 	bad("no Signature", "AM-3.2", put, drop("Signature"))
@@ -308,6 +300,11 @@ func requestVectors() *vectorFile {
 	bad("a key for mail", "AM-2.33", put, func(r *request) { r.dns[0] = strings.Replace(r.dns[0], "; s=vam", "", 1) })
 	bad("a withdrawn key", "AM-2.30", put, func(r *request) { r.dns = []string{r.keyid + " v=DKIM1; k=ed25519; s=vam; p="} })
 	bad("Signature-Input is no dictionary", "AM-3.2", put, func(r *request) { r.replace("vam=(", "vam=((") })
+	for _, end := range []string{"@", "(", `("@method"`, `("@method";a=@`, "-", ":", `"`, `%"`, "?", "();a=", "();created=1;"} {
+		bad("an input that ends behind "+end, "AM-3.2", put, func(r *request) {
+			r.header = append(without(r.header, "Signature-Input"), "Signature-Input: vam="+end)
+		})
+	}
 	f.with("peer", "accept-signature")
 	f.ok("a 401 for a PUT", "AM-3.13", fields("method", "PUT"), fields("value", `vam=("@method" "@authority" "@path" "@query" "content-digest" "content-type");created;expires;tag="vam1"`))
 	f.ok("a 401 for a POST", "AM-3.13", fields("method", "POST"), fields("value", `vam=("@method" "@authority" "@path" "@query" "content-digest" "content-type");created;expires;tag="vam1"`))
@@ -315,6 +312,17 @@ func requestVectors() *vectorFile {
 	f.with("peer", "verify-request")
 	f.bad("no such key", "AM-2.31", "key-not-found", put.verify(func(r *request) { r.dns = nil }))
 	return f
+}
+
+// without leaves a field out.
+func without(header []string, field string) []string {
+	var kept []string
+	for _, h := range header {
+		if !strings.HasPrefix(h, field+":") {
+			kept = append(kept, h)
+		}
+	}
+	return kept
 }
 
 func with(s signed, change func(*signed)) signed {
