@@ -49,7 +49,7 @@ func (d *Daemon) compose(context.Context) error {
 	})
 	d.delivery = delivery.New(meteredDeliveries{d.db.Deliveries(), d.metrics}, delivery.Options{
 		Messages: d.messages, Hosts: d.accounts.Hosts, Local: reception.Local{Service: d.reception},
-		Native: meteredCarrier{d.peers, d.metrics}, Reports: post, Limits: d.limits, Now: d.o.Now, Log: d.log,
+		Native: meteredCarrier{d.peers, d.metrics}, Reports: post, Enqueue: d.db.Queue().Enqueue, Limits: d.limits, Now: d.o.Now, Log: d.log,
 	})
 	d.submission = submission.New(d.db.Submissions(), submission.Options{
 		Messages: d.messages, Accounts: d.accounts, Mailbox: d.db.Mailboxes(), Letters: post, Wake: d.wake, Horizon: c.Delivery.DeliverBy.Duration,
@@ -69,10 +69,10 @@ func (d *Daemon) composeQueue() {
 		Owner: owner(), Workers: c.Delivery.Parallel, PerDomain: c.Delivery.PerDomain, Grace: c.Delivery.DrainWithin.Duration, Now: d.o.Now, Log: d.log,
 	}
 	d.jobs = queue.NewRunner(store, map[queue.Kind]queue.Handler{
-		queue.Offer: d.delivery.Offer, queue.Poke: d.delivery.Poke, queue.Receipt: d.reception.Receipt,
+		queue.Offer: d.delivery.Offer, queue.Hold: d.delivery.Hold, queue.Poke: d.delivery.Poke, queue.Receipt: d.reception.Receipt,
 	}, o)
 	o.PerDomain = c.Limits.Peers.Parallel
-	d.pulls = queue.NewRunner(store, map[queue.Kind]queue.Handler{queue.Pull: d.pull}, o)
+	d.pulls = queue.NewRunner(store, map[queue.Kind]queue.Handler{queue.Pull: d.pull, queue.Digest: d.reception.Digest}, o)
 }
 
 // composeNetwork makes the ways to DNS and to other domains.

@@ -107,10 +107,11 @@ func Rank(s vam.RecipientState) int {
 	return 6 // final
 }
 
-// Advances reports whether a recipient in state from may go to state to.
+// Advances reports whether a recipient in state from may go to state to. What is over may
+// be withdrawn all the same (AM-8.8).
 func Advances(from, to vam.RecipientState) bool {
 	if from.Final() {
-		return false
+		return to == vam.Withdrawn && from != vam.Withdrawn
 	}
 	return Rank(to) > Rank(from) || Rank(to) == 0 && Rank(from) == 0
 }

@@ -28,9 +28,12 @@ type Options struct {
 	Local    Carrier // for the domains of this server
 	Native   Carrier // for all others
 	Reports  Reports
-	Limits   activmail.Limits
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Enqueue adds jobs to the queue that Offer, Poke and Hold are handlers of; nil looks
+	// after no holds.
+	Enqueue func(ctx context.Context, jobs ...queue.Job) error
+	Limits  activmail.Limits
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Service works the offer and poke jobs of the queue and takes receipts in. It is
@@ -109,6 +112,9 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 	answered := map[string]bool{}
 	for i := range updates {
 		updates[i].At, updates[i].Attempt = now, true
+		if updates[i].State == vam.Waiting {
+			updates[i].NextAt = now.Add(queue.Backoff(j.Attempts + 1))
+		}
 		answered[updates[i].Address.Key()] = true
 	}
 	retry := cause
@@ -126,6 +132,9 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 		if u.State == vam.Waiting && retry == nil {
 			retry = vam.Errorf(vam.Busy, "%s", u.Text)
 		}
+	}
+	if err := s.watchHolds(ctx, j, updates); err != nil {
+		return err
 	}
 	if _, err := s.settle(ctx, m, updates); err != nil {
 		return err
@@ -342,13 +351,16 @@ func (s *Service) PullToken(ctx context.Context, token activmail.Token) (message
 }
 
 // RenewToken mints another pull token for a domain that holds an offer.
-// Denied when the offer is not that domain's, or all its recipients declined or were withdrawn.
+// Denied when the offer is not that domain's, or all its recipients declined, lapsed or were
+// rejected.
 func (s *Service) RenewToken(ctx context.Context, from vam.Domain, id vam.MessageID, k message.Key) (activmail.Token, time.Time, error) {
 	o, err := s.store.Offer(ctx, id)
 	if err != nil && vam.KindOf(err) != vam.NotFound {
 		return "", time.Time{}, err
 	}
-	entitled := slices.ContainsFunc(o.Recipients, func(r Recipient) bool { return !r.State.Final() })
+	entitled := slices.ContainsFunc(o.Recipients, func(r Recipient) bool { // AM-7.21
+		return r.State != vam.Declined && r.State != vam.Lapsed && r.State != vam.Rejected
+	})
 	if err != nil || o.Key != k || o.Domain != from || !entitled {
 		return "", time.Time{}, vam.Errorf(vam.Denied, "%s has no open offer of this message", from).WithProblem("policy")
 	}

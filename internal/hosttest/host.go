@@ -125,7 +125,7 @@ func (h *Host) open() {
 	})
 	h.Delivery = delivery.New(h.DB.Deliveries(), delivery.Options{
 		Messages: h.Messages, Hosts: h.Accounts.Hosts, Local: reception.Local{Service: h.Reception}, Native: o.Native,
-		Reports: h.Post, Limits: o.Limits, Now: now,
+		Reports: h.Post, Enqueue: h.DB.Queue().Enqueue, Limits: o.Limits, Now: now,
 	})
 	h.Submission = submission.New(h.DB.Submissions(), submission.Options{
 		Messages: h.Messages, Accounts: h.Accounts, Mailbox: h.DB.Mailboxes(), Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Now: now,

@@ -101,6 +101,13 @@ func (m *Media) Size() (size int64, final bool) {
 	return msg.Head.MediaBytes, !msg.Head.SealedAt.IsZero()
 }
 
+// Total is how many octets can be read, wherever they stand.
+func (m *Media) Total() int64 {
+	m.t.mu.Lock()
+	defer m.t.mu.Unlock()
+	return m.t.have.Total()
+}
+
 // Available is the end of what can be read from off on without waiting.
 func (m *Media) Available(off int64) int64 {
 	id := m.object().ID()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -61,6 +62,9 @@ func updates(rcpts []delivery.Recipient, answer activmail.OfferAnswer) []deliver
 			u.State = vam.Held
 		case activmail.AnswerRejected:
 			u.State = vam.Rejected
+			if strings.HasPrefix(got.Code, "4.") {
+				u.State = vam.Waiting // the same offer again may reach them (AM-6.7)
+			}
 		default:
 			u.State = vam.Waiting // pending: the same offer later gets the decision
 			u.Text = "the recipient's server has not decided yet"

@@ -18,6 +18,8 @@ const (
 	Poke    Kind = "poke"    // tell a peer that a log has news it must see (revoke, expiry)
 	Receipt Kind = "receipt" // tell an origin what became of a recipient
 	Pull    Kind = "pull"    // fetch a message from its origin
+	Digest  Kind = "digest"  // compare the whole media with its seal
+	Hold    Kind = "hold"    // notice a hold that its domain says nothing of
 )
 
 // Job is one piece of work towards one domain. Kind and Key together are unique: a

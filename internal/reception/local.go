@@ -2,6 +2,7 @@ package reception
 
 import (
 	"context"
+	"strings"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
@@ -21,8 +22,12 @@ var _ delivery.Carrier = Local{}
 func (l Local) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Update, error) {
 	k := a.Offer.Key
 	taken, err := l.store.Offered(ctx, k, a.Offer.ID)
-	if vam.KindOf(err) == vam.NotFound && err != nil {
+	switch {
+	case vam.KindOf(err) == vam.NotFound && err != nil:
 		taken, err = l.take(ctx, a)
+	case err == nil:
+		o, _ := localOffer(a)
+		taken, err = l.again(ctx, taken, o)
 	}
 	if err != nil {
 		return nil, err
@@ -33,16 +38,28 @@ func (l Local) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Upda
 		if delivery.Rank(state) > delivery.Rank(vam.Accepted) && !state.Final() {
 			state = vam.Accepted
 		}
+		if state == vam.Rejected && strings.HasPrefix(r.Code, "4.") {
+			state = vam.Waiting // AM-6.7
+		}
 		updates = append(updates, delivery.Update{Address: r.Address, State: state, Code: r.Code, Text: r.Text})
 	}
 	return updates, nil
 }
 
-func (l Local) take(ctx context.Context, a delivery.Attempt) (Offered, error) {
+// localOffer is what an offer would say of a message that is here.
+func localOffer(a delivery.Attempt) (*activmail.Offer, Mail) {
 	m := a.Message
 	size := max(m.Announced, vam.Bytes(m.Head.MediaBytes))
-	o := &activmail.Offer{Origin: m.Origin, MessageID: m.ID, ID: a.Offer.ID, Kind: m.Kind, Size: size, Duration: m.Head.Duration, Forwards: m.Forwards}
-	mail := Mail{Author: m.Author, Subject: m.Subject, Text: m.Text}
+	o := &activmail.Offer{
+		Origin: m.Origin, MessageID: m.ID, ID: a.Offer.ID, Kind: m.Kind, Size: size, Duration: m.Head.Duration, Forwards: m.Forwards,
+		Envelope: activmail.Envelope{NotBefore: a.Offer.NotBefore},
+	}
+	return o, Mail{Author: m.Author, Subject: m.Subject, Text: m.Text}
+}
+
+func (l Local) take(ctx context.Context, a delivery.Attempt) (Offered, error) {
+	m := a.Message
+	o, mail := localOffer(a)
 	t := Taking{Offered: Offered{Key: m.Key, ID: a.Offer.ID, At: l.o.Now()}, Message: m}
 	for _, r := range a.Offer.Recipients {
 		if err := l.decide(ctx, &t, r.Address, o, mail); err != nil {

@@ -54,7 +54,7 @@ const (
 	// flushBytes and flushEvery bound what a crash can cost to fetch again.
 	flushBytes = 64 << 20
 	flushEvery = 500 * time.Millisecond
-	// maxStrikes is how often an origin may send bytes that do not match their record.
+	// maxStrikes is how often an origin may send wrong octets for one blob (AM-7.24).
 	maxStrikes = 3
 )
 
@@ -76,6 +76,47 @@ func (s *Service) Pull(ctx context.Context, j queue.Job) error {
 	if ended(m) {
 		return s.conclude(ctx, m)
 	}
+	before := s.have(ctx, k)
+	err = s.pull(ctx, m)
+	if err != nil && s.overdue(j, err) && s.have(ctx, k) == before {
+		return s.giveUp(ctx, k, err)
+	}
+	return err
+}
+
+// have is how much of a message's media is here.
+func (s *Service) have(ctx context.Context, k message.Key) int64 {
+	media, err := s.o.Messages.OpenMedia(ctx, k)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = media.Close() }()
+	return media.Total()
+}
+
+// pullHorizon is how long an origin may be away from what was accepted (AM-8.21).
+const pullHorizon = 7 * 24 * time.Hour
+
+// overdue reports whether the pull of what was accepted is to be given up: its origin
+// could not be reached for a week.
+func (s *Service) overdue(j queue.Job, err error) bool {
+	return vam.KindOf(err).Temporary() && j.Attempts > 0 && s.o.Now().Sub(j.Created) > pullHorizon
+}
+
+// giveUp tells people and the origin that an accepted message cannot be had.
+func (s *Service) giveUp(ctx context.Context, k message.Key, cause error) error {
+	wanted, err := s.store.Wanted(ctx, k)
+	if err != nil || !wanted {
+		return errors.Join(err, cause)
+	}
+	defer s.o.Wake()
+	s.o.Log.Warn("a message could not be pulled for a week; it is given up", "message", k, "err", cause)
+	text := "the message could not be fetched from its origin for 7 days: " + vam.Public(cause)
+	return s.store.Conclude(ctx, k, vam.Failed, activmail.EventFailed, "4.4.7", text, s.o.Now())
+}
+
+func (s *Service) pull(ctx context.Context, m message.Message) error {
+	k := m.Key
 	wanted, err := s.store.Wanted(ctx, k)
 	if err != nil {
 		return err
@@ -83,13 +124,21 @@ func (s *Service) Pull(ctx context.Context, j queue.Job) error {
 	if m.Complete || !wanted {
 		return s.refreshLog(ctx, m)
 	}
+	if !m.Head.SealedAt.IsZero() {
+		if err := s.kept(ctx, m); err != nil {
+			return s.outcome(ctx, k, err)
+		}
+	}
 	if reused, err := s.o.Messages.Reuse(ctx, k, k.Origin); err != nil || reused {
 		if err == nil {
 			err = s.stored(ctx, k)
 		}
 		return err
 	}
-	err = s.transfer(ctx, m)
+	err = s.transfer(ctx, m, false)
+	if tokenInvalid(err) {
+		err = s.transfer(ctx, m, true)
+	}
 	return s.outcome(ctx, k, err)
 }
 
@@ -123,8 +172,12 @@ func (s *Service) outcome(ctx context.Context, k message.Key, err error) error {
 	return err
 }
 
-// conclude tells people and the origin that the message was taken back.
+// conclude tells people and the origin that the message was taken back. Of one that has
+// expired nobody is told but those who have it (AM-8.18).
 func (s *Service) conclude(ctx context.Context, m message.Message) error {
+	if m.State != vam.Revoked {
+		return nil
+	}
 	defer s.o.Wake()
 	state, event, text := vam.Withdrawn, activmail.EventWithdrawn, "the sender took this message back"
 	return s.store.Conclude(ctx, m.Key, state, event, "", text, s.o.Now())
@@ -144,20 +197,14 @@ func (s *Service) lookForEnd(ctx context.Context, k message.Key) (bool, error) {
 		return false, err
 	}
 	if !ended(m) {
-		origin, err := s.origin(ctx, m)
+		caughtUp, err := s.catchUp(ctx, m, false)
+		if tokenInvalid(err) {
+			caughtUp, err = s.catchUp(ctx, m, true)
+		}
 		if err != nil {
 			return false, err
 		}
-		defer func() { _ = origin.Close() }()
-		lines, cp, err := origin.Log(ctx, m.Head.Lines, 0)
-		if err != nil {
-			return false, err
-		}
-		if len(lines) > 0 {
-			if m, err = s.o.Messages.Follow(ctx, k, m.Head.Lines, lines, cp); err != nil {
-				return false, err
-			}
-		}
+		m = caughtUp
 	}
 	if !ended(m) {
 		return false, nil
@@ -165,8 +212,30 @@ func (s *Service) lookForEnd(ctx context.Context, k message.Key) (bool, error) {
 	return true, s.conclude(ctx, m)
 }
 
-// origin opens the way to the message with a token that is valid for a while yet.
-func (s *Service) origin(ctx context.Context, m message.Message) (Origin, error) {
+// catchUp brings the log of a message up to what its origin has.
+func (s *Service) catchUp(ctx context.Context, m message.Message, renew bool) (message.Message, error) {
+	origin, err := s.origin(ctx, m, renew)
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = origin.Close() }()
+	lines, cp, err := origin.Log(ctx, m.Head.Lines, 0)
+	if err != nil || len(lines) == 0 {
+		return m, err
+	}
+	return s.o.Messages.Follow(ctx, m.Key, m.Head.Lines, lines, cp)
+}
+
+// tokenInvalid reports whether an origin wants another token: that is no failure of the
+// message (AM-7.22).
+func tokenInvalid(err error) bool {
+	var e *vam.Error
+	return errors.As(err, &e) && e.Problem == "token-invalid"
+}
+
+// origin opens the way to the message with a token that is valid for a while yet, or with
+// a new one (AM-7.22).
+func (s *Service) origin(ctx context.Context, m message.Message, renew bool) (Origin, error) {
 	offers, err := s.store.Offers(ctx, m.Key)
 	if err != nil {
 		return nil, err
@@ -176,7 +245,7 @@ func (s *Service) origin(ctx context.Context, m message.Message) (Origin, error)
 	}
 	o := offers[0]
 	as := o.Rcpts[0].Address.Domain
-	if o.Expires.Before(s.o.Now().Add(time.Hour)) {
+	if renew || o.Expires.Before(s.o.Now().Add(time.Hour)) {
 		if o.Token, o.Expires, err = s.o.Peers.RenewToken(ctx, as, m.Key, o.ID); err != nil {
 			return nil, err
 		}
@@ -189,6 +258,13 @@ func (s *Service) origin(ctx context.Context, m message.Message) (Origin, error)
 
 // stored records a complete message and tells everybody.
 func (s *Service) stored(ctx context.Context, k message.Key) error {
+	job, err := s.digestJob(ctx, k)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Enqueue(ctx, job); err != nil { // before, so that a crash cannot leave it out
+		return err
+	}
 	if err := s.o.Messages.Complete(ctx, k, k.Origin); err != nil {
 		return err
 	}
@@ -198,8 +274,8 @@ func (s *Service) stored(ctx context.Context, k message.Key) error {
 }
 
 // transfer is one attempt to fetch everything that is missing.
-func (s *Service) transfer(ctx context.Context, m message.Message) error {
-	origin, err := s.origin(ctx, m)
+func (s *Service) transfer(ctx context.Context, m message.Message, renew bool) error {
+	origin, err := s.origin(ctx, m, renew)
 	if err != nil {
 		return err
 	}
@@ -209,7 +285,7 @@ func (s *Service) transfer(ctx context.Context, m message.Message) error {
 		return err
 	}
 	defer func() { _ = w.Close() }()
-	t := &transfer{s: s, k: m.Key, origin: origin, w: w}
+	t := &transfer{s: s, k: m.Key, origin: origin, w: w, strikes: map[activmail.Sum]int{}}
 	t.plan = newPlan(int64(s.o.Chunk), s.o.Messages.Limits(), t.page, w)
 	err = t.run(ctx)
 	if ferr := w.Flush(context.WithoutCancel(ctx)); err == nil {
@@ -229,7 +305,8 @@ type transfer struct {
 	w       *message.Writer
 	plan    *plan
 	pending atomic.Int64 // octets written since the last flush
-	strikes atomic.Int64
+	mu      sync.Mutex
+	strikes map[activmail.Sum]int // wrong octets in a row, by the blob that they should have been
 	flush   chan struct{}
 	buffers blob.Buffers
 }
@@ -272,7 +349,7 @@ func (t *transfer) follow(ctx context.Context) error {
 		}
 		t.plan.grow(m.Head.Lines, !m.Head.SealedAt.IsZero())
 		if !m.Head.SealedAt.IsZero() {
-			return nil
+			return t.s.kept(ctx, m)
 		}
 		lines, cp, err := t.origin.Log(ctx, m.Head.Lines, 0)
 		if err != nil {
@@ -395,16 +472,31 @@ func (t *transfer) lane(ctx context.Context) error {
 		if err == nil {
 			continue
 		}
-		if failures++; failures > 3 || !retryHere(err) || vam.KindOf(err) == vam.Corrupt && t.strikes.Add(1) >= maxStrikes {
+		failures++
+		switch {
+		case vam.KindOf(err) == vam.Corrupt:
+			if t.strike(rest[0].sum) {
+				return err
+			}
+		case failures > 3 || !retryHere(err):
 			return err
 		}
 	}
 }
 
+// strike counts wrong octets that came in the place of a blob, and reports whether its
+// origin may send no more of them (AM-7.24).
+func (t *transfer) strike(sum activmail.Sum) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.strikes[sum]++
+	return t.strikes[sum] >= maxStrikes
+}
+
 // retryHere reports whether the same piece is worth asking for again at once.
 func retryHere(err error) bool {
 	k := vam.KindOf(err)
-	return k == vam.Corrupt || k == vam.Unavailable || k == vam.Internal
+	return k == vam.Unavailable || k == vam.Internal
 }
 
 // fetch reads the parts of a piece and writes each one that verifies. It returns

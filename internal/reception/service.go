@@ -346,10 +346,13 @@ func (o Offered) answer() activmail.OfferAnswer {
 }
 
 func (r Rcpt) codeForAnswer() string {
-	if answerState(r.State) == activmail.AnswerRejected {
-		return r.Code
+	switch {
+	case answerState(r.State) != activmail.AnswerRejected:
+		return ""
+	case r.Code == "": // RFC 3463 section 3.5: the time for it is over
+		return "5.4.7"
 	}
-	return ""
+	return r.Code
 }
 
 // answerState is the word of the offer's answer for a state: what came after the
@@ -401,13 +404,19 @@ func (s *Service) Decline(ctx context.Context, acct account.Account, k message.K
 	if err != nil {
 		return err
 	}
-	var receipts []Owed
 	now := s.o.Now()
-	if tell {
-		receipts = append(receipts, owed(k, e.Rcpt, activmail.EventDeclined, now, ""))
-	}
 	defer s.o.Wake()
-	return s.store.Decide(ctx, acct.ID, k, vam.Declined, receipts, nil, now)
+	if tell {
+		receipts := []Owed{owed(k, e.Rcpt, activmail.EventDeclined, now, "")}
+		return s.store.Decide(ctx, acct.ID, k, vam.Declined, receipts, nil, now)
+	}
+	// To the author it looks as if nobody had decided (AM-8.3).
+	end := e.At.Add(s.o.HoldFor)
+	lapsed, err := owed(k, e.Rcpt, activmail.EventLapsed, end, notDecided).Job(end)
+	if err != nil {
+		return err
+	}
+	return s.store.Decide(ctx, acct.ID, k, vam.Declined, nil, []queue.Job{lapsed}, now)
 }
 
 func (s *Service) held(ctx context.Context, acct account.Account, k message.Key) (mailbox.Entry, error) {
@@ -421,6 +430,9 @@ func (s *Service) held(ctx context.Context, acct account.Account, k message.Key)
 	return e, nil
 }
 
+// notDecided is what an author is told of a hold that ended by itself.
+const notDecided = "the recipient did not decide in time"
+
 // Lapse ends holds that nobody decided on in time, at most limit, and says how many.
 func (s *Service) Lapse(ctx context.Context, limit int) (int, error) {
 	now := s.o.Now()
@@ -430,7 +442,7 @@ func (s *Service) Lapse(ctx context.Context, limit int) (int, error) {
 	}
 	for _, e := range held {
 		k := message.Key{Origin: e.Origin, ID: e.ID}
-		receipt := owed(k, e.Rcpt, activmail.EventLapsed, now, "the recipient did not decide in time")
+		receipt := owed(k, e.Rcpt, activmail.EventLapsed, now, notDecided)
 		err := s.store.Decide(ctx, e.Account, k, vam.Lapsed, []Owed{receipt}, nil, now)
 		if err != nil && vam.KindOf(err) != vam.Conflict {
 			return 0, err

@@ -232,7 +232,7 @@ func testRefuse(w *world) {
 	for to, want := range map[vam.RecipientState]mailbox.State{vam.Declined: mailbox.Declined, vam.Lapsed: mailbox.Lapsed} {
 		k := w.received(answer{bob, vam.Held})
 		event := activmail.ReceiptEvent(to)
-		w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, to, []reception.Owed{owed(k, bob.Address, event, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now()))
+		w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, to, []reception.Owed{owed(k, bob.Address, event, w.now())}, nil, w.now()))
 		w.stays(func() {
 			w.wantEntry(bob, k, want)
 			w.equal("the recipient", rcptStates(w, k), []vam.RecipientState{to})
@@ -241,16 +241,23 @@ func testRefuse(w *world) {
 		w.wantJobs(queue.Pull)
 		w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, event))
 	}
+	// A silent refusal owes nothing now, and looks like a lapse when that is due (AM-8.3).
 	silent := w.received(answer{bob, vam.Held})
-	w.ok(w.Receptions.Decide(w.Context(), bob.ID, silent, vam.Declined, nil, nil, w.now()))
-	w.wantJobs(queue.Receipt)
+	later, err := owed(silent, bob.Address, activmail.EventLapsed, w.now()).Job(w.now())
+	w.ok(err)
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, silent, vam.Declined, nil, []queue.Job{later}, w.now()))
+	w.wantJobs(queue.Receipt, receiptKey(silent, bob.Address, activmail.EventLapsed))
 }
 
 func testDecideRefused(w *world) {
 	bob, ann := w.account("bob"), w.account("ann")
 	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held})
 	decide := func(a account.Account, k message.Key, to vam.RecipientState) error {
-		return w.Receptions.Decide(w.Context(), a.ID, k, to, []reception.Owed{owed(k, a.Address, activmail.EventAccepted, w.now())}, []queue.Job{pullJob(k, w.now())}, w.now())
+		var jobs []queue.Job
+		if to == vam.Accepted {
+			jobs = append(jobs, pullJob(k, w.now()))
+		}
+		return w.Receptions.Decide(w.Context(), a.ID, k, to, []reception.Owed{owed(k, a.Address, activmail.EventAccepted, w.now())}, jobs, w.now())
 	}
 	w.jobs(queue.Pull)
 	w.wantKind("an entry that is not held", decide(bob, k, vam.Declined), vam.Conflict)
