@@ -35,6 +35,7 @@ func (s *statements) note(query string) {
 var harmless = []struct{ step, statement, why string }{
 	{`^SCAN CONSTANT ROW$|^SCAN json_each `, ``, "no table"},
 	{`^SCAN (idle|loose)$`, ``, "a list of what a sweep is to look at, emptied by it"},
+	{`^SCAN m USING INDEX message_recording$`, ``, "what is being recorded"},
 	{`^SCAN account USING INDEX`, `^SELECT .* FROM account ORDER BY key$`, "the list of accounts"},
 	{`^SCAN job USING INDEX job_next$`, `ORDER BY next_at, id LIMIT`, "in order, to the limit"},
 	{`^SCAN job$`, `^UPDATE job SET owner = ''.* WHERE owner NOT IN`, "once at start"},

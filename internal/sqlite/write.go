@@ -34,8 +34,12 @@ type job struct {
 // Errors: fn's; OverQuota when the disk is full (it heals by itself); Busy when
 // another process holds the database; Conflict for a broken constraint; Corrupt;
 // Unavailable when the database cannot be written, or a flush failed and a restart
-// is needed. After any error nothing of fn is kept.
+// is needed. After any error nothing of fn is kept, but for a failed flush: then a
+// restart may find it.
 func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	w := &job{fn: fn, done: make(chan struct{})}
 	select {
 	case db.writes <- w:

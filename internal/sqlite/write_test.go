@@ -3,14 +3,17 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	driver "modernc.org/sqlite"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/sqlite"
@@ -128,16 +131,28 @@ func TestWritesShareOneTransaction(t *testing.T) {
 	}
 }
 
+// inTheMiddle is what the SQL function meanwhile() of this process does.
+var inTheMiddle atomic.Pointer[func()]
+
+func meanwhile(*driver.FunctionContext, []sqldriver.Value) (sqldriver.Value, error) {
+	if f := inTheMiddle.Load(); f != nil {
+		(*f)()
+	}
+	return int64(1), nil
+}
+
 // A caller whose context ends does not take the others' work with it.
 func TestEndedContext(t *testing.T) {
 	db := openNew(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	end := func() { cancel() }
+	inTheMiddle.Store(&end)
+	defer inTheMiddle.Store(nil)
 	err := db.Write(ctx, func(tx *sql.Tx) error {
 		if err := insert("a")(tx); err != nil {
 			return err
 		}
-		go cancel() // in the middle of a long statement
-		_, err := tx.ExecContext(ctx, `INSERT INTO item (name) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n`)
+		_, err := tx.ExecContext(ctx, `INSERT INTO item (name) WITH RECURSIVE n (i) AS (VALUES (meanwhile()) UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n`)
 		return err
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ func testCreateMessage(w *world) {
 	m := message.Message{
 		Key: k, State: vam.Draft, Kind: vam.Voice, Author: addr(w, `"a b"@home.example`), Subject: "héllo", Text: "words\nwords", PublicKey: publicKey(k),
 		Announced: 5 * vam.GiB, Created: w.now(), Expires: w.now().Add(time.Hour), Head: message.Head{State: vam.Draft, Duration: 3 * time.Second},
+		Forwards: []activmail.MessageRef{{Origin: away, MessageID: k.ID}, {Origin: home, MessageID: k.ID}},
 	}
 	made, created, err := w.Messages.CreateMessage(w.Context(), m, privateKey(k))
 	w.ok(err)

@@ -23,6 +23,9 @@ func Receptions(t *testing.T, open Opener) {
 		"TakeComplete":  testTakeComplete,
 		"TakePurged":    testTakePurged,
 		"TakeIsWhole":   testTakeIsWhole,
+		"Redecide":      testRedecide,
+		"RedecideDone":  testRedecideComplete,
+		"NotBefore":     testNotBefore,
 		"Offers":        testOffers,
 		"RenewToken":    testRenewToken,
 		"Accept":        testAccept,
@@ -160,6 +163,90 @@ func testTakeIsWhole(w *world) {
 	w.wantJobs(queue.Pull)
 }
 
+// full refuses a recipient for now.
+func full(t *reception.Taking, i int) {
+	t.Offered.Rcpts[i] = reception.Rcpt{Address: t.Offered.Rcpts[i].Address, State: vam.Rejected, Code: "4.2.2", Text: "full"}
+}
+
+// A recipient who was full is decided anew, and nobody else (AM-6.9).
+func testRedecide(w *world) {
+	bob, ann, eve := w.account("bob"), w.account("ann"), w.account("eve")
+	nobody := answer{account.Account{Address: addr(w, "no@home.example")}, vam.Rejected}
+	k := w.key(away)
+	first := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted}, answer{eve, vam.Held}, nobody)
+	full(&first, 0)
+	full(&first, 1)
+	first.Entries, first.Jobs = first.Entries[2:], nil
+	w.take(first)
+	w.pass(time.Hour)
+
+	again := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted}, answer{eve, vam.Accepted}, answer{account.Account{Address: nobody.account.Address, ID: eve.ID}, vam.Accepted})
+	again.Offered.ID, again.Offered.Digest, again.Offered.Token, again.Offered.Expires = first.Offered.ID, first.Offered.Digest, first.Offered.Token, first.Offered.Expires
+	full(&again, 1)
+	again.Entries = append(again.Entries[:1], again.Entries[2:]...)
+	want := first.Offered
+	want.Rcpts = append([]reception.Rcpt{again.Offered.Rcpts[0]}, first.Offered.Rcpts[1:]...)
+	w.equal("the answer", got(w.Receptions.Redecide(w.Context(), again))(w), want)
+	w.wantJobs(queue.Pull, k.String())
+	w.equal("again", got(w.Receptions.Redecide(w.Context(), again))(w), want)
+	w.stays(func() {
+		w.equal("the offer", got(w.Receptions.Offered(w.Context(), k, first.Offered.ID))(w), want)
+		w.equal("the entry", w.entry(bob, k), again.Entries[0])
+		w.wantEntry(eve, k, mailbox.Held)
+		_, err := w.Receptions.InboxEntry(w.Context(), ann.ID, k)
+		w.wantKind("one who is still full", err, vam.NotFound)
+	})
+	other := again
+	other.Offered.ID = k.ID
+	_, err := w.Receptions.Redecide(w.Context(), other)
+	w.wantKind("an unknown offer", err, vam.NotFound)
+	other.Offered.Key = w.key(away)
+	_, err = w.Receptions.Redecide(w.Context(), other)
+	w.wantKind("an unknown message", err, vam.NotFound)
+}
+
+func testRedecideComplete(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.key(away)
+	t := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted})
+	entries := t.Entries
+	full(&t, 1)
+	t.Entries = entries[:1]
+	w.take(t)
+	w.complete(k, "x", away)
+	w.jobs(queue.Pull)
+	w.jobs(queue.Receipt)
+	t.Offered.Rcpts[1] = reception.Rcpt{Address: ann.Address, Account: ann.ID, State: vam.Accepted}
+	t.Entries = entries
+	o := got(w.Receptions.Redecide(w.Context(), t))(w)
+	w.equal("the answer", []vam.RecipientState{o.Rcpts[0].State, o.Rcpts[1].State}, []vam.RecipientState{vam.Stored, vam.Stored})
+	w.wantEntry(ann, k, mailbox.Stored)
+	w.wantJobs(queue.Pull)
+	w.wantJobs(queue.Receipt, receiptKey(k, ann.Address, activmail.EventStored))
+}
+
+// What is not to be seen yet is pulled and counted, and not shown (AM-6.27).
+func testNotBefore(w *world) {
+	bob := w.account("bob")
+	k := w.key(away)
+	t := w.taking(k, answer{bob, vam.Accepted})
+	t.Entries[0].NotBefore = w.now().Add(time.Hour)
+	w.take(t)
+	seen := func(want int) {
+		w.Helper()
+		w.equal("listed", len(got(w.Mailboxes.Entries(w.Context(), bob.ID, mailbox.Filter{Folder: mailbox.Inbox}))(w)), want)
+		w.equal("found", len(got(w.Mailboxes.FindEntries(w.Context(), bob.ID, string(k.ID), 10))(w)), want)
+		_, err := w.Mailboxes.Entry(w.Context(), bob.ID, k.Origin, k.ID)
+		w.equal("there", err == nil, want == 1)
+	}
+	w.equal("the entry", w.entry(bob, k), t.Entries[0])
+	w.equal("used", w.used(bob), vam.Bytes(announced))
+	w.pass(time.Hour - time.Microsecond)
+	w.stays(func() { seen(0) })
+	w.pass(time.Microsecond)
+	seen(1)
+}
+
 func testOffers(w *world) {
 	bob := w.account("bob")
 	k := w.key(away)
@@ -267,6 +354,8 @@ func testDecideRefused(w *world) {
 	w.wantKind("no entry", decide(w.account("eve"), k, vam.Accepted), vam.NotFound)
 	w.wantKind("no message", decide(ann, w.key(away), vam.Accepted), vam.NotFound)
 	w.wantKind("a state that is no decision", decide(ann, w.received(answer{ann, vam.Held}), vam.Played), vam.Internal)
+	w.jobs(queue.Pull)
+	w.wantKind("deciding once more", decide(ann, k, vam.Lapsed), vam.Conflict)
 	w.stays(func() {
 		w.wantEntry(bob, k, mailbox.Arriving)
 		w.wantEntry(ann, k, mailbox.Declined)

@@ -26,6 +26,7 @@ func Submissions(t *testing.T, open Opener) {
 		"Contacts":    testSendContacts,
 		"DeleteDraft": testDeleteDraft,
 		"OldDrafts":   testOldDrafts,
+		"OverdueLive": testOverdueLive,
 	})
 }
 
@@ -277,4 +278,31 @@ func testOldDrafts(w *world) {
 	old(0, 2, third, bare)
 	old(90*time.Minute, 10, third, bare)
 	old(3*time.Hour, 10)
+}
+
+// A recording that nobody ended is overdue when no offer of it has time left (AM-4.21).
+func testOverdueLive(w *world) {
+	bob := w.account("bob")
+	live, _ := w.sent(bob, "amy@away.example")
+	sealed, _ := w.sent(bob, "amy@away.example")
+	w.seal(sealed, "x")
+	revoked, _ := w.sent(bob, "amy@away.example")
+	w.revoke(revoked)
+	w.received(answer{bob, vam.Accepted})
+	w.draft(bob, "amy@away.example")
+	w.pass(time.Hour)
+	d := w.draft(bob, "amy@away.example", "carl@third.example")
+	x := w.sending(bob, d)
+	x.Offers[0].DeliverBy = w.now().Add(-time.Minute)
+	w.ok(second(w.Submissions.Send(w.Context(), x)))
+	overdue := func(limit int, want ...message.Key) {
+		w.Helper()
+		w.equal("overdue", got(w.Submissions.OverdueLive(w.Context(), w.now(), limit))(w), want)
+	}
+	w.stays(func() { overdue(10) })
+	w.pass(95 * time.Hour)
+	overdue(10, live)
+	w.pass(time.Hour)
+	overdue(10, live, d)
+	overdue(1, live)
 }
