@@ -15,6 +15,7 @@ import (
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/activmail/amserver"
 	"github.com/videoactivmail/vam/internal/delivery"
+	"github.com/videoactivmail/vam/internal/fault"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/nativein"
 	"github.com/videoactivmail/vam/internal/nativeout"
@@ -38,8 +39,9 @@ func (c meteredCarrier) Deliver(ctx context.Context, a delivery.Attempt) ([]deli
 	}
 	if err != nil {
 		c.metrics.Offers.WithLabelValues("out", "failed").Add(float64(len(a.Offer.Recipients)))
+		return updates, err
 	}
-	return updates, err
+	return updates, fault.Point("offer.answered")
 }
 
 // meteredDeliveries counts recipients that reached an end.
@@ -94,6 +96,14 @@ func (p meteredPeers) have(ctx context.Context, k message.Key) int64 {
 	return media.Available(0)
 }
 
+// PutReceipt implements reception.Peers.
+func (p meteredPeers) PutReceipt(ctx context.Context, as vam.Domain, k message.Key, r activmail.Receipt) error {
+	if err := p.Peers.PutReceipt(ctx, as, k, r); err != nil {
+		return err
+	}
+	return fault.Point("receipt.told")
+}
+
 type meteredOrigin struct {
 	reception.Origin
 	bytes prometheus.Counter
@@ -130,6 +140,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	}
 	b.read += int64(n)
 	b.o.bytes.Add(float64(n))
+	if ferr := fault.Point("pull.read"); ferr != nil {
+		return n, ferr
+	}
 	return n, err
 }
 
@@ -200,13 +213,9 @@ func (c countedContent) ReadAt(p []byte, off int64) (int, error) {
 // so that nobody can make series without end.
 func countRequests(next http.Handler, counter *prometheus.CounterVec, role string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		s := &statusWriter{ResponseWriter: w, status: http.StatusOK, role: role, r: r}
 		defer func() {
-			route := r.Pattern
-			if _, path, ok := strings.Cut(route, " "); ok {
-				route = path
-			}
-			method := r.Method
+			route, method := routeOf(r), r.Method
 			switch {
 			case route == "":
 				method, route = "other", "other"
@@ -219,14 +228,29 @@ func countRequests(next http.Handler, counter *prometheus.CounterVec, role strin
 	})
 }
 
+// routeOf is the path that a handler registered for r, "" when none takes it.
+func routeOf(r *http.Request) string {
+	if _, path, ok := strings.Cut(r.Pattern, " "); ok {
+		return path
+	}
+	return r.Pattern
+}
+
 // statusWriter notes the status; Unwrap keeps what http.ResponseController can do.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	role   string
+	r      *http.Request
 }
 
 func (s *statusWriter) WriteHeader(code int) {
 	s.status = code
+	if fault.Enabled && code < 300 {
+		// What the request changed is durable, and whoever asked does not know it yet. The
+		// names are such as "answer user POST /vam/v1/m/{mid}/send".
+		_ = fault.Point("answer " + s.role + " " + s.r.Method + " " + routeOf(s.r)) // an error would be too late
+	}
 	s.ResponseWriter.WriteHeader(code)
 }
 
