@@ -128,7 +128,9 @@ func run(ctx context.Context, e *env, args []string) (code int) {
 		args = []string{"--help"}
 	}
 	e.globals = &c.globals
-	e.JSON = slices.Contains(args, "--json") // for the error of a command line that cannot be parsed
+	// For the error of a command line that cannot be parsed.
+	e.JSON = slices.Contains(args, "--json")
+	e.Quiet = slices.Contains(args, "--quiet") || slices.Contains(args, "-q")
 	command, err := parser.Parse(args)
 	if err != nil {
 		return e.fail(&usageError{err: err, command: commandOf(err)})

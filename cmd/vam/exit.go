@@ -142,14 +142,14 @@ func describe(err error) failure {
 		file   *fs.PathError
 	)
 	switch {
-	case errors.As(err, &usage):
-		return failure{Kind: "usage", Message: usage.Error(), Hint: "see `" + usage.command + " --help`", Exit: exitUsage}
 	case errors.As(err, &output):
 		f := failure{Kind: "output", Message: "the output cannot be written", Cause: reason(output.cause), Exit: exitIO}
 		if errors.Is(err, syscall.EPIPE) {
 			f.Exit = exitPipe
 		}
 		return f
+	case errors.As(err, &usage):
+		return failure{Kind: "usage", Message: usage.Error(), Hint: "see `" + usage.command + " --help`", Exit: exitUsage}
 	case errors.As(err, &conf):
 		return failure{Kind: "config", Message: conf.Error(), Hint: "`vam config reference` explains every key", Exit: exitConfig}
 	case errors.Is(err, context.Canceled):

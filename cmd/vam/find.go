@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +19,16 @@ func findEntry(ctx context.Context, client *userclient.Client, part string) (use
 	if part == "" {
 		return userwire.Entry{}, &usageError{err: errors.New("a message is named by its id, or the end of it; `vam inbox` lists them"), command: "vam inbox"}
 	}
-	if origin, id, ok := strings.Cut(part, "/"); ok {
-		return client.Entry(ctx, vam.Domain(origin), vam.MessageID(id))
+	origin, id, named := strings.Cut(part, "/")
+	if !named {
+		origin, id = "", part
 	}
-	found, err := client.Find(ctx, part)
+	found, err := client.Find(ctx, id)
 	if err != nil {
 		return userwire.Entry{}, err
+	}
+	if named {
+		found.Entries = slices.DeleteFunc(found.Entries, func(x userwire.Entry) bool { return string(x.Origin) != origin })
 	}
 	type key struct {
 		origin vam.Domain

@@ -62,7 +62,7 @@ func (c loginCmd) Run(ctx context.Context, e *env) error {
 		}
 	}
 	if a.Server == "" {
-		if a.Server, err = findServer(ctx, address.Domain); err != nil {
+		if a.Server, err = e.findServer(ctx, address.Domain); err != nil {
 			return err
 		}
 	} else if a.Server, err = withPort(a.Server); err != nil {
@@ -166,8 +166,9 @@ func (e *env) readToken() (activmail.Token, error) {
 
 // findServer asks DNS where the domain's own users connect: the same place as other
 // servers. Errors: NotVAM for a domain without the record, Unavailable without DNS.
-func findServer(ctx context.Context, d vam.Domain) (string, error) {
-	resolver, err := dnsresolver.New(dnsresolver.Options{})
+func (e *env) findServer(ctx context.Context, d vam.Domain) (string, error) {
+	servers := config.DNS{Servers: strings.FieldsFunc(e.getenv(config.EnvPrefix+"DNS_SERVERS"), func(r rune) bool { return r == ',' || r == ' ' })}
+	resolver, err := dnsresolver.New(dnsresolver.Options{Servers: servers.Resolvers()})
 	if err != nil {
 		return "", err
 	}

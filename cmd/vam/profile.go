@@ -129,7 +129,7 @@ type userFlags struct {
 // How long a command goes on when the server is away. Somebody who looks into the
 // mailbox wants to know soon; a file that is on its way survives a restart of the server.
 const (
-	shortPatience = 10 * time.Second
+	shortPatience = 5 * time.Second
 	longPatience  = 2 * time.Minute
 )
 

@@ -33,6 +33,14 @@ func (c showCmd) Run(ctx context.Context, e *env) error {
 		if c.Mail {
 			return c.mail(ctx, e, client, x)
 		}
+		if x.Folder == "inbox" && x.From != "" {
+			// What one sent to oneself is in both folders; it has recipients too.
+			if m, err := client.Message(ctx, x.ID); err == nil && m.Origin == x.Origin {
+				x.Rcpts = m.Recipients
+			} else if err != nil && vam.KindOf(err) != vam.NotFound {
+				return err
+			}
+		}
 		if x.Folder == "inbox" && !x.Seen {
 			if err := client.Seen(ctx, x.Origin, x.ID); err != nil {
 				return err

@@ -53,6 +53,11 @@ func openTrial(ctx context.Context, e *env, dir string, c tryCmd) (_ *trial, err
 		return nil, vam.Wrap(vam.Unavailable, err, "a DNS server cannot be run on 127.0.0.1")
 	}
 	t.onClose(t.dns.Close)
+	for _, top := range []string{"test", "example"} { // no other domain is there
+		if _, err := t.dns.Zone(top); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, vam.Wrap(fileKind(err), err, "the folder %s cannot be made", dir)
 	}
@@ -108,7 +113,7 @@ func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string)
 	r.Config.DNS.Servers = []string{t.dns.Addr().String()} // a kept folder may be from another run
 	r.Config.Transport.Prefer = transport
 	r.Config.Limits.Reserve = 64 * vam.MiB
-	r.Config.Delivery.DrainWithin = config.Duration{Duration: 3 * time.Second} // somebody sits there and waits
+	r.Config.Delivery.DrainWithin = config.Duration{Duration: 5 * time.Second} // somebody sits there and waits
 	logger, err := t.logger(e, s)
 	if err != nil {
 		return err
