@@ -24,6 +24,12 @@ const (
 	RoleOut = "out" // makes offers
 )
 
+// The features of VAM/1 (AM-15.5).
+const (
+	FeatureLive    = "live"     // messages without a seal are taken; assumed of a domain without policy
+	FeatureMailRef = "mail-ref" // letters by reference are taken
+)
+
 // Bounds of a policy's life (AM-2.13).
 const (
 	MinPolicyAge = time.Minute
@@ -184,4 +190,20 @@ func (r PolicyRecord) String() string {
 		out += "; mode=" + string(r.Mode)
 	}
 	return out
+}
+
+// Accepts says why the domain of the policy does not take a message: one that is not sealed
+// yet where it takes no recordings under way (AM-15.4), or one that is larger than its
+// limit (AM-2.14). size 0 is not known. A nil policy takes everything. Errors: Denied
+// (policy), TooLarge.
+func (p *Policy) Accepts(d vam.Domain, sealed bool, size vam.Bytes) error {
+	switch {
+	case p == nil:
+		return nil
+	case !sealed && !slices.Contains(p.Features, FeatureLive):
+		return vam.Errorf(vam.Denied, "%s takes no messages that are still being recorded (its policy says so); send the finished recording", d).WithProblem("policy")
+	case p.Message > 0 && size > p.Message:
+		return vam.Errorf(vam.TooLarge, "the message has %s and %s takes at most %s (its policy says so); send a shorter or smaller one", size, d, p.Message).WithProblem("too-large")
+	}
+	return nil
 }

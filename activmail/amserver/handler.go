@@ -127,9 +127,22 @@ func NewHandler(options HandlerOptions) http.Handler {
 		h.handle("/m/{mid}/token", methods{"POST": {"token", (*handler).token}})
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if otherVersion(r.URL.Path) {
+			h.fail(w, r, "", vam.Errorf(vam.Invalid, "VAM/1 is spoken here, below %s, and no other version", BasePath).WithProblem("version"))
+			return
+		}
 		h.fail(w, r, "", vam.Errorf(vam.NotFound, "there is nothing at this path; VAM/1 is served below %s", BasePath))
 	})
 	return h
+}
+
+// otherVersion reports whether a path is below the base path of another version of VAM
+// (AM-15.1).
+func otherVersion(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/vam/v")
+	version, _, below := strings.Cut(rest, "/")
+	_, number := count(version)
+	return ok && below && number && version != "1"
 }
 
 // ServeHTTP answers one request.

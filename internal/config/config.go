@@ -104,7 +104,7 @@ type Delivery struct {
 	DeliverBy   Duration `toml:"deliver_by" min:"1m" max:"30d" doc:"How long delivery is tried before the sender gets a bounce, where the sender did not say."`
 	Parallel    int      `toml:"parallel" min:"1" max:"1000" doc:"Deliveries that run at the same time, to all domains together."`
 	PerDomain   int      `toml:"per_domain" min:"1" max:"100" doc:"Deliveries that run at the same time to one domain."`
-	DrainWithin Duration `toml:"drain_within" min:"1s" max:"10m" doc:"How long a stop waits for running transfers. What is not finished by then goes on after the next start."`
+	DrainWithin Duration `toml:"drain_within" min:"5s" max:"10m" doc:"How long a stop waits for running transfers. What is not finished by then goes on after the next start."`
 }
 
 // Contacts configures the hold of first messages.

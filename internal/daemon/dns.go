@@ -120,7 +120,7 @@ func listeners(c config.Config) []listener {
 func Policy(c config.Config, d config.Domain) ([]byte, error) {
 	p := activmail.Policy{
 		Mode: activmail.ModeEnforce, MX: []string{d.Hostname}, MaxAge: 7 * 24 * time.Hour,
-		Message: c.Limits.Message, Contact: "mailto:" + c.Admin,
+		Message: c.Limits.Message, Features: []string{activmail.FeatureLive}, Contact: "mailto:" + c.Admin,
 	}
 	return p.Marshal()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/videoactivmail/vam/internal/account"
 	"github.com/videoactivmail/vam/internal/admission"
 	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/telemetry"
 )
 
@@ -20,7 +21,7 @@ type gate struct {
 	contacts contacts
 	metrics  *telemetry.Metrics
 
-	sent, offers, recipients, known, pulled, lookups *admission.Buckets
+	sent, offers, recipients, known, pulled, lookups, pokes *admission.Buckets
 }
 
 // contacts says whether a domain is one that somebody here writes with.
@@ -36,6 +37,7 @@ func newGate(l config.Limits, c contacts, m *telemetry.Metrics, now func() time.
 		recipients: admission.NewBuckets("recipients of a domain that nobody here knows", now),
 		known:      admission.NewBuckets("repetitions", now),
 		pulled:     admission.NewBuckets("octets of media", now),
+		pokes:      admission.NewBuckets("pokes", now),
 		lookups:    admission.NewBuckets("keys that are not known", now),
 	}
 }
@@ -92,14 +94,19 @@ func (g *gate) pull(d vam.Domain, size vam.Bytes) error {
 	return g.refused("limits.peers.pull_day", g.pulled.Take(d.String(), rate, int(min(size, day))))
 }
 
+// poke is asked for each poke of a message (AM-10.26).
+func (g *gate) poke(k message.Key) error {
+	return g.refused("pokes", g.pokes.Take(k.String(), admission.Rate{Events: 10, Per: time.Minute, Burst: 10}, 1))
+}
+
 // keyLookup is asked before DNS is asked for a request key that is not remembered
-// (AM-3.14).
+// (AM-3.14, AM-10.27).
 func (g *gate) keyLookup(ctx context.Context) error {
 	remote, ok := ctx.Value(remoteKey{}).(netip.Addr)
 	if !ok {
 		return nil
 	}
-	return g.refused("key-lookups", g.lookups.Take(network(remote), admission.Rate{Events: 120, Per: time.Minute, Burst: 120}, 1))
+	return g.refused("key-lookups", g.lookups.Take(network(remote), admission.Rate{Events: 60, Per: time.Minute, Burst: 60}, 1))
 }
 
 // remoteKey is the context key of the address that a request came from.

@@ -56,7 +56,7 @@ func (s *Service) CopyMedia(ctx context.Context, dst, src Key) (Message, error) 
 	if err != nil {
 		return Message{}, err
 	}
-	if err := goneError(from); err != nil {
+	if err := s.Gone(from); err != nil {
 		return Message{}, err
 	}
 	if !from.Complete {

@@ -30,7 +30,7 @@ func (s *Service) OpenMedia(ctx context.Context, k Key) (*Media, error) {
 		return nil, err
 	}
 	m, _ := t.snapshot()
-	if err := goneError(m); err != nil {
+	if err := s.Gone(m); err != nil {
 		s.release(t)
 		return nil, err
 	}
@@ -42,11 +42,15 @@ func (s *Service) OpenMedia(ctx context.Context, k Key) (*Media, error) {
 	return &Media{t: t, objs: []blob.Object{obj}}, nil
 }
 
-func goneError(m Message) error {
-	switch m.State {
-	case vam.Revoked:
+// Gone is the error of kind Gone for the media of a message that was taken back or has
+// expired, which it has at the very moment and not when a sweep notices (AM-8.18); nil
+// for every other.
+func (s *Service) Gone(m Message) error {
+	over := !m.Expires.IsZero() && !m.SentAt.IsZero() && !s.now().Before(m.Expires)
+	switch {
+	case m.State == vam.Revoked:
 		return vam.Errorf(vam.Gone, "the sender took this message back").WithProblem("revoked")
-	case vam.Expired, vam.Purged:
+	case m.State == vam.Expired, m.State == vam.Purged, over:
 		return vam.Errorf(vam.Gone, "this message has expired").WithProblem("expired")
 	}
 	return nil
@@ -128,7 +132,7 @@ func (m *Media) WaitFor(ctx context.Context, off int64) error {
 		if err != nil {
 			return err
 		}
-		if err := goneError(msg); err != nil {
+		if err := m.t.s.Gone(msg); err != nil {
 			return err
 		}
 		if err := m.follow(ctx, msg.Media); err != nil {
@@ -165,7 +169,7 @@ func (m *Media) Gone(ctx context.Context) bool {
 		if err != nil {
 			return false
 		}
-		if goneError(msg) != nil {
+		if m.t.s.Gone(msg) != nil {
 			return true
 		}
 		select {

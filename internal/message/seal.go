@@ -24,7 +24,7 @@ func (s *Service) Seal(ctx context.Context, k Key, want activmail.Sum, r activma
 		if err != nil {
 			return m, err
 		}
-		if err := goneError(m); err != nil {
+		if err := s.Gone(m); err != nil {
 			return m, err
 		}
 		if !m.Head.SealedAt.IsZero() {

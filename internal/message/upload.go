@@ -84,7 +84,7 @@ func (s *Service) Staged(ctx context.Context, k Key) (vam.Bytes, error) {
 func (t *tracker) mayGrow() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := goneError(t.m); err != nil {
+	if err := t.s.Gone(t.m); err != nil {
 		return err
 	}
 	if st := t.m.Head.State; st != vam.Draft && st != vam.Live {

@@ -16,6 +16,8 @@ import (
 type Inbound struct {
 	Reception *reception.Service
 	Hosts     func(vam.Domain) bool
+	// Pokes is the limit of pokes of one message (AM-10.26); nil is none. Errors: Busy.
+	Pokes func(message.Key) error
 }
 
 var _ amserver.Inbound = Inbound{}
@@ -45,5 +47,11 @@ func (i Inbound) OfferState(ctx context.Context, req amserver.StateRequest) (act
 
 // Poke implements amserver.Inbound.
 func (i Inbound) Poke(ctx context.Context, req amserver.PokeRequest) error {
-	return i.Reception.Poke(ctx, message.Key{Origin: req.Origin, ID: req.MessageID})
+	k := message.Key{Origin: req.Origin, ID: req.MessageID}
+	if i.Pokes != nil {
+		if err := i.Pokes(k); err != nil {
+			return err
+		}
+	}
+	return i.Reception.Poke(ctx, k)
 }

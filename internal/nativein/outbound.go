@@ -36,23 +36,11 @@ func (o Outbound) open(ctx context.Context, pull amserver.Pull) (message.Message
 	return o.Messages.Get(ctx, k)
 }
 
-// alive is Gone for the media of a message that was taken back or has expired; its
-// log stays readable.
-func alive(m message.Message) error {
-	switch m.State {
-	case vam.Revoked:
-		return vam.Errorf(vam.Gone, "the sender took this message back").WithProblem("revoked")
-	case vam.Expired, vam.Purged:
-		return vam.Errorf(vam.Gone, "this message has expired").WithProblem("expired")
-	}
-	return nil
-}
-
 // Head implements amserver.Outbound.
 func (o Outbound) Head(ctx context.Context, pull amserver.Pull) (activmail.Head, error) {
 	m, err := o.open(ctx, pull)
 	if err == nil {
-		err = alive(m)
+		err = o.Messages.Gone(m)
 	}
 	if err != nil {
 		return activmail.Head{}, err
@@ -150,23 +138,35 @@ func (o Outbound) Entry(ctx context.Context, pull amserver.Pull, n int64, wait t
 		return out, err
 	}
 	out.Line = lines[0].Raw
-	if out.Checkpoint, err = o.Messages.SignPrefix(ctx, m.Key, n+1); err != nil {
+	if out.Checkpoint, err = o.Messages.SignEdge(ctx, m.Key, n); err != nil {
 		return out, err
 	}
 	r, err := activmail.ParseRecord(out.Line, o.Messages.Limits())
 	if err != nil || !r.HasBlob() {
 		return out, err
 	}
-	if err := alive(m); err != nil {
+	if err := o.Messages.Gone(m); err != nil {
 		return out, err
 	}
 	media, err := o.Messages.OpenMedia(ctx, m.Key)
 	if err != nil {
 		return out, err
 	}
-	out.Length = r.Length
+	out.Length, out.Withdrawn = r.Length, withdrawn(ctx, media)
 	out.Blob, err = section(ctx, media, lines[0], r)
 	return out, err
+}
+
+// withdrawn is closed when the message is taken back or expires (AM-7.20); what watches
+// for it ends with the request.
+func withdrawn(ctx context.Context, media *message.Media) <-chan struct{} {
+	gone := make(chan struct{})
+	go func() {
+		if media.Gone(ctx) {
+			close(gone)
+		}
+	}()
+	return gone
 }
 
 // section is the blob of a record, in the media or beside it. It owns media.
@@ -187,10 +187,6 @@ type content struct {
 	io.Closer
 }
 
-type closeFunc func()
-
-func (f closeFunc) Close() error { f(); return nil }
-
 type closers []io.Closer
 
 func (c closers) Close() (err error) {
@@ -206,7 +202,7 @@ func (c closers) Close() (err error) {
 func (o Outbound) Media(ctx context.Context, pull amserver.Pull) (amserver.Media, error) {
 	m, err := o.open(ctx, pull)
 	if err == nil {
-		err = alive(m)
+		err = o.Messages.Gone(m)
 	}
 	if err != nil {
 		return amserver.Media{}, err
@@ -220,14 +216,7 @@ func (o Outbound) Media(ctx context.Context, pull amserver.Pull) (amserver.Media
 	if err != nil {
 		return out, err
 	}
-	watch, stop := context.WithCancel(ctx)
-	withdrawn := make(chan struct{})
-	go func() {
-		if media.Gone(watch) {
-			close(withdrawn)
-		}
-	}()
-	out.Content, out.Withdrawn = content{media, closers{closeFunc(stop), media}}, withdrawn
+	out.Content, out.Withdrawn = content{media, media}, withdrawn(ctx, media)
 	return out, nil
 }
 
@@ -235,7 +224,7 @@ func (o Outbound) Media(ctx context.Context, pull amserver.Pull) (amserver.Media
 func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.Sum) (amserver.Blob, error) {
 	m, err := o.open(ctx, pull)
 	if err == nil {
-		err = alive(m)
+		err = o.Messages.Gone(m)
 	}
 	if err != nil {
 		return amserver.Blob{}, err
@@ -249,7 +238,7 @@ func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.S
 		return amserver.Blob{}, err
 	}
 	c, err := section(ctx, media, l, r)
-	return amserver.Blob{Content: c, Size: r.Length, ContentType: r.ContentType}, err
+	return amserver.Blob{Content: c, Size: r.Length, ContentType: r.ContentType, Withdrawn: withdrawn(ctx, media)}, err
 }
 
 // Proof implements amserver.Outbound.

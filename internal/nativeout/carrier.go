@@ -28,6 +28,15 @@ func (p *Peers) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Upd
 		return nil, err
 	}
 	defer done()
+	// What its policy rules out is said before anything is offered.
+	found, err := p.o.Finder.Lookup(ctx, a.Offer.Domain)
+	if err != nil {
+		return nil, err
+	}
+	sealed, size := !a.Message.Head.SealedAt.IsZero(), max(a.Message.Announced, vam.Bytes(a.Message.Head.MediaBytes))
+	if err := found.Policy.Accepts(a.Offer.Domain, sealed, size); err != nil {
+		return nil, err
+	}
 	body, err := a.Body(ctx)
 	if err != nil {
 		return nil, err

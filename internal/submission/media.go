@@ -1,8 +1,10 @@
 package submission
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"slices"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
@@ -36,7 +38,8 @@ func (s *Service) Missing(ctx context.Context, acct account.Account, k message.K
 // posters and texts, and nothing after the seal; whatever else is in a log is the
 // server's to write (AM-4.18). Errors also: Denied, OverQuota.
 func (s *Service) Append(ctx context.Context, acct account.Account, k message.Key, ifMatch int64, lines [][]byte) (message.Message, error) {
-	if _, err := s.own(ctx, acct, k); err != nil {
+	d, err := s.own(ctx, acct, k)
+	if err != nil {
 		return message.Message{}, err
 	}
 	m, err := s.o.Messages.Get(ctx, k)
@@ -49,6 +52,11 @@ func (s *Service) Append(ctx context.Context, acct account.Account, k message.Ke
 	more, err := s.checkLines(lines)
 	if err != nil {
 		return m, err
+	}
+	if m.Head.MediaBytes == 0 {
+		if lines, err = s.typed(lines, d.Type); err != nil {
+			return m, err
+		}
 	}
 	if m.Head.Lines == ifMatch { // otherwise it is not taken anyway
 		if !m.Head.SealedAt.IsZero() {
@@ -78,6 +86,31 @@ func (s *Service) checkLines(lines [][]byte) (more vam.Bytes, err error) {
 		}
 	}
 	return more, nil
+}
+
+// typed writes the media type of the file into the first record of the media where the
+// author's program has left it out (AM-4.13).
+func (s *Service) typed(lines [][]byte, mediaType string) ([][]byte, error) {
+	for i, line := range lines {
+		r, err := activmail.ParseRecord(line, s.o.Messages.Limits())
+		if err != nil || !r.IsMedia() {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if r.ContentType != "" {
+			return lines, nil
+		}
+		r.ContentType = cmp.Or(mediaType, "application/octet-stream")
+		if line, err = r.MarshalLine(); err != nil {
+			return nil, err
+		}
+		lines = slices.Clone(lines)
+		lines[i] = line
+		return lines, nil
+	}
+	return lines, nil
 }
 
 // tooLong reports whether a live message is over its time.

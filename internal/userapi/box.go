@@ -64,10 +64,14 @@ func (h *Handler) find(r *request) error {
 }
 
 func wireEntry(e mailbox.Entry) userwire.Entry {
-	return userwire.Entry{
+	out := userwire.Entry{
 		ID: e.ID, Origin: e.Origin, Folder: string(e.Folder), State: string(e.State), Reason: e.Reason, From: e.From.String(), To: e.Rcpt.String(),
 		Subject: e.Subject, Kind: e.Kind, Bounce: e.Bounce, Bytes: int64(e.Size), Duration: e.Duration.Seconds(), At: e.At, Seen: e.Seen,
 	}
+	if undecided(e) {
+		out.Subject, _ = preview(e.Subject, "")
+	}
+	return out
 }
 
 // held is the entry that the path names, if the account has it.
@@ -90,15 +94,17 @@ func (h *Handler) entry(r *request) error {
 		return err
 	}
 	out := wireEntry(e)
+	if undecided(e) {
+		_, out.Text = preview(e.Subject, m.Text)
+		return r.answer(http.StatusOK, out)
+	}
 	out.Text, out.Sealed = m.Text, !m.Head.SealedAt.IsZero()
 	if out.Sealed && !e.Bounce {
 		out.SHA256 = fmt.Sprintf("%x", m.Head.Digest[:])
 	}
-	if e.State != mailbox.Held {
-		if media, err := h.o.Messages.OpenMedia(r.Context(), k); err == nil {
-			out.Available = media.Available(0)
-			_ = media.Close()
-		}
+	if media, err := h.o.Messages.OpenMedia(r.Context(), k); err == nil {
+		out.Available = media.Available(0)
+		_ = media.Close()
 	}
 	if seal, err := h.o.Messages.SealRecord(r.Context(), m); err == nil {
 		out.Name, out.Type = seal.Name, seal.ContentType
@@ -239,9 +245,12 @@ func (h *Handler) stream(r *request, media *message.Media) error {
 }
 
 func (h *Handler) mail(r *request) error {
-	_, k, err := h.held(r)
+	e, k, err := h.held(r)
 	if err != nil {
 		return err
+	}
+	if undecided(e) {
+		return vam.Errorf(vam.Conflict, "the message is %s; its letter can be read when it was accepted", e.State)
 	}
 	mail, err := h.o.Messages.Mail(r.Context(), k)
 	if err != nil {
