@@ -66,8 +66,9 @@ func TestParseAddress(t *testing.T) {
 		{`"a\\b"@b.example`, `"a\\b"@b.example`},
 		{`"\\"@b.example`, `"\\"@b.example`},
 		{`"\""@b.example`, `"\""@b.example`},
-		{`"bob"@b.example`, "bob@b.example"},               // quotes that are not needed
-		{`"\b\o\b"@b.example`, "bob@b.example"},            // nor these escapes
+		{`"bob"@b.example`, "bob@b.example"},    // quotes that are not needed
+		{`"\b\o\b"@b.example`, "bob@b.example"}, // nor these escapes
+		{`"\~\!\ "@b.example`, `"~! "@b.example`},
 		{`"a\ b"@b.example`, `"a b"@b.example`},            // nor this one
 		{`"BOB"@b.example`, "bob@b.example"},               // case folds inside quotes too
 		{`"><script>"@b.example`, `"><script>"@b.example`}, // String() quotes it, so that it stays one token
@@ -298,7 +299,7 @@ func TestSplitPlus(t *testing.T) {
 
 func TestParseDomain(t *testing.T) {
 	for in, want := range map[string]string{
-		"a.example": "a.example", "A.EXAMPLE": "a.example", "xn--BCHER-kva.example": "xn--bcher-kva.example", d253: d253, l63 + ".b": l63 + ".b", "0.a": "0.a", "a.b.c.d.e": "a.b.c.d.e",
+		"a.example": "a.example", "A.EXAMPLE": "a.example", "xn--BCHER-kva.example": "xn--bcher-kva.example", d253: d253, l63 + ".b": l63 + ".b", "0.a": "0.a", "AZ-az.zZ9": "az-az.zz9", "a.x": "a.x", "a.1x1": "a.1x1", "a.0-0": "a.0-0", "a.b.c.d.e": "a.b.c.d.e",
 		"": "", "example": "", ".": "", "a.": "", ".a": "", "a..b": "", "a.b.": "", "-a.b": "", "a-.b": "", "a_b.c": "", "a b.c": "", "a.b\n": "", "a.1": "", "1.2.3.4": "", "a.example:1398": "", "*.example": "", "a.exämple": "",
 		d253 + "a": "", l63 + "a.b": "", "[::1]": "", "@a.b": "", "a/b.c": "", "\u212a.example": "", // the sign of Kelvin
 	} {
@@ -307,6 +308,23 @@ func TestParseDomain(t *testing.T) {
 			wantError(t, in, err, vam.Invalid)
 		} else if err != nil || d.String() != want {
 			t.Errorf("%q is %q (%v)", in, d, err)
+		}
+	}
+}
+
+// TestErrorsShowTheInput: as much of it as a person needs, and whole letters.
+func TestErrorsShowTheInput(t *testing.T) {
+	for in, want := range map[string]string{
+		strings.Repeat("x", 80):          strings.Repeat("x", 80) + `"`,
+		strings.Repeat("x", 81):          strings.Repeat("x", 80) + `…"`,
+		strings.Repeat("ä", 60):          strings.Repeat("ä", 40) + `…"`,
+		"x" + strings.Repeat("ä", 60):    "x" + strings.Repeat("ä", 39) + `…"`,
+		strings.Repeat("\x80", 200):      "",
+		"a@" + strings.Repeat("b", 60):   strings.Repeat("b", 60),
+		strings.Repeat("🌊", 30) + "@b.c": strings.Repeat("🌊", 20) + `…"`,
+	} {
+		if _, err := vam.ParseAddress(in); err == nil || !strings.Contains(vam.Public(err), want) {
+			t.Errorf("%q is refused with %v", in, err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func TestBytesComeBack(t *testing.T) {
 
 func TestBytesShow(t *testing.T) {
 	for b, want := range map[vam.Bytes]string{
-		0: "0 B", 1: "1 B", 1023: "1023 B", vam.KiB: "1 KiB", 1536: "1.5 KiB", 700 * vam.KiB: "700 KiB", 10 * vam.GiB: "10 GiB", vam.TiB + vam.TiB/2: "1.5 TiB", 5000 * vam.TiB: "5000 TiB", -1: "-1 B", -2 * vam.MiB: "-2 MiB",
+		0: "0 B", 1: "1 B", 1023: "1023 B", vam.KiB: "1 KiB", 1536: "1.5 KiB", 700 * vam.KiB: "700 KiB", 10 * vam.GiB: "10 GiB", vam.TiB + vam.TiB/2: "1.5 TiB", 5000 * vam.TiB: "5000 TiB", -1: "-1 B", -1023: "-1023 B", -1024: "-1 KiB", -2 * vam.MiB: "-2 MiB",
 		math.MaxInt64: "8388608 TiB", math.MinInt64: "-8388608 TiB",
 	} {
 		if got := b.String(); got != want {

@@ -36,6 +36,15 @@ func TestKinds(t *testing.T) {
 	if len(all) != 13 {
 		t.Errorf("there are %d kinds: this test, and each edge's table, want to know the new one", len(all))
 	}
+	// The names are in logs and in the JSON of the command line: they stay.
+	for kind, name := range map[vam.ErrorKind]string{
+		vam.Internal: "internal", vam.Invalid: "invalid", vam.Unauthenticated: "unauthenticated", vam.Denied: "denied", vam.NotFound: "not-found", vam.Gone: "gone", vam.Conflict: "conflict",
+		vam.TooLarge: "too-large", vam.OverQuota: "over-quota", vam.Busy: "busy", vam.Unavailable: "unavailable", vam.Corrupt: "corrupt", vam.NotVAM: "not-vam", vam.NotVAM + 1: "internal",
+	} {
+		if kind.String() != name {
+			t.Errorf("the kind %d is called %s, not %s", kind, kind, name)
+		}
+	}
 	if odd := vam.ErrorKind(200); odd.String() != "internal" || odd.Temporary() {
 		t.Errorf("a kind that is none is %s, temporary %v", odd, odd.Temporary())
 	}
