@@ -135,9 +135,13 @@ func (c *Client) send(ctx context.Context, lease *lease, call *call, probe bool)
 		return nil, err
 	}
 	start := time.Now()
-	stall := time.AfterFunc(c.options.Stall+call.patience(), func() { cancel(errStalled(c.options.Stall)) })
+	header := &watch{limit: c.options.Stall + call.patience(), cancel: cancel}
+	if call.bulk { // its header comes behind the frames of other transfers
+		header.received = lease.received
+	}
+	header.start()
 	resp, err := lease.RoundTrip(req)
-	stall.Stop()
+	header.stop()
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -156,6 +160,7 @@ func (c *Client) send(ctx context.Context, lease *lease, call *call, probe bool)
 	body := &body{
 		ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel, end: end,
 		network: lease.network, bulk: call.bulk, probe: probe,
+		watch: &watch{limit: c.options.Stall, received: lease.received, cancel: cancel},
 	}
 	resp.Body = body
 	return &answer{Response: resp, body: body}, nil

@@ -3,20 +3,12 @@ package amclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/videoactivmail/vam"
 )
-
-// stalledError is an answer that fell silent.
-type stalledError struct{ after time.Duration }
-
-func (e *stalledError) Error() string { return fmt.Sprintf("no octet came for %v", e.after) }
-
-func errStalled(after time.Duration) error { return &stalledError{after} }
 
 // enoughToMeasure is the least that says something about the rate of a path.
 const enoughToMeasure = 256 << 10
@@ -33,32 +25,30 @@ type body struct {
 	network Network
 	bulk    bool
 	probe   bool
+	watch   *watch
 	once    sync.Once
-
-	stall *time.Timer // the reader's
 
 	mu     sync.Mutex
 	octets int64
 	waited time.Duration
 	whole  bool // read to its end
 	failed error
+	// window is what came, and how long it was waited for, since the rate was last found
+	// good enough.
+	window struct {
+		octets int64
+		waited time.Duration
+	}
 }
 
-// Read reads what is there. Errors: Unavailable (broken, stalled, closed).
+// Read reads what is there. Errors: Unavailable (broken, stalled, slow, closed).
 func (b *body) Read(p []byte) (int, error) {
-	limit := b.client.options.Stall
-	if b.stall == nil {
-		b.stall = time.AfterFunc(limit, func() { b.cancel(errStalled(limit)) })
-	} else {
-		b.stall.Reset(limit)
-	}
-	start := time.Now()
+	b.watch.start()
 	n, err := b.ReadCloser.Read(p)
-	b.stall.Stop()
+	waited := b.watch.stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waited += time.Since(start)
-	b.octets += int64(n)
+	b.countLocked(n, waited)
 	b.whole = b.whole || errors.Is(err, io.EOF)
 	if err != nil && !errors.Is(err, io.EOF) {
 		if cause := context.Cause(b.ctx); cause != nil {
@@ -68,6 +58,22 @@ func (b *body) Read(p []byte) (int, error) {
 		b.failed = err
 	}
 	return n, err
+}
+
+// countLocked notes what came, and gives up an answer that is too slow. Only the time
+// that was spent waiting counts, not that of a reader who has other things to do.
+func (b *body) countLocked(n int, waited time.Duration) {
+	b.octets += int64(n)
+	b.waited += waited
+	b.window.octets += int64(n)
+	b.window.waited += waited
+	if b.window.waited < slowWindow {
+		return
+	}
+	if b.window.octets < slowOctets {
+		b.cancel(errSlow())
+	}
+	b.window.octets, b.window.waited = 0, 0
 }
 
 // Close ends the answer, read whole or not. A connection that broke or fell silent

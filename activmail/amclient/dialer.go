@@ -142,6 +142,9 @@ type link struct {
 	close  func()
 	broken func() bool // it can take no new request
 	proved atomic.Bool // it has carried an answer
+	// received is how many octets have come, of frames that are not complete too; nil
+	// where a body has them at once.
+	received func() int64
 	// Guarded by the mutex of the lanes that it belongs to.
 	users   int  // requests under way
 	retired bool // takes no new request, and is closed when unused
@@ -229,6 +232,7 @@ func (d *Dialer) dialTCP(ctx context.Context, addr netip.AddrPort, config *tls.C
 		RoundTripper: cc,
 		close:        func() { _ = cc.Close() },
 		broken:       func() bool { return cc.Err() != nil },
+		received:     conn.Received,
 	}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"time"
 
 	"github.com/videoactivmail/vam"
 )
@@ -86,10 +85,10 @@ func (c *Client) redirected(ctx context.Context, a *answer, byteRange string) (*
 	if byteRange != "" {
 		req.Header.Set("Range", byteRange)
 	}
-	patience := c.options.Stall + c.dialer.options.HandshakeTimeout
-	stall := time.AfterFunc(patience, func() { cancel(errStalled(patience)) })
+	header := &watch{limit: c.options.Stall + c.dialer.options.HandshakeTimeout, cancel: cancel}
+	header.start()
 	resp, err := c.dialer.stores.Do(req)
-	stall.Stop()
+	header.stop()
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -97,7 +96,10 @@ func (c *Client) redirected(ctx context.Context, a *answer, byteRange string) (*
 		end(false, err)
 		return nil, unavailable(err)
 	}
-	resp.Body = &body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel, end: end, network: store}
+	resp.Body = &body{
+		ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel, end: end, network: store,
+		watch: &watch{limit: c.options.Stall, cancel: cancel},
+	}
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
 		return resp, nil

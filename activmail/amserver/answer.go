@@ -58,8 +58,10 @@ func (p *pieces) put(b *[]byte) {
 func (h *handler) sendAt(out *bodyWriter, c io.ReaderAt, offset, n int64) error {
 	buf := h.pieces.get(n)
 	defer h.pieces.put(buf)
-	for n > 0 {
-		want := min(n, int64(len(*buf)))
+	// The first pieces are small, so that the first octets of a slow path come soon: a
+	// reader has none of a frame before it has all.
+	for ramp := int64(smallPiece); n > 0; ramp = min(2*ramp, piece) {
+		want := min(n, int64(len(*buf)), ramp)
 		got, err := c.ReadAt((*buf)[:want], offset)
 		if int64(got) < want {
 			if err == nil || errors.Is(err, io.EOF) {

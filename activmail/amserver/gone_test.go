@@ -104,8 +104,8 @@ func TestRevokeCutsBodies(t *testing.T) {
 // deadlines is a ResponseWriter that says when the deadline of a cut was set.
 type deadlines struct {
 	*httptest.ResponseRecorder
-	cut    chan struct{}
-	octets int
+	cut           chan struct{}
+	octets, first int
 }
 
 func (d *deadlines) SetWriteDeadline(at time.Time) error {
@@ -116,6 +116,9 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 }
 
 func (d *deadlines) Write(p []byte) (int, error) {
+	if d.octets == 0 {
+		d.first = len(p)
+	}
 	d.octets += len(p)
 	return len(p), nil
 }
@@ -198,4 +201,16 @@ type redirecting struct {
 
 func (o redirecting) Blob(context.Context, amserver.Pull, activmail.Sum) (amserver.Blob, error) {
 	return amserver.Blob{Redirect: o.to}, nil
+}
+
+// A body of many pieces is written whole, its first octets before a whole piece is read.
+func TestLargeBody(t *testing.T) {
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	handler := amserver.NewHandler(amserver.HandlerOptions{Outbound: &withdrawing{content: endless{}, size: 100*vam.MiB + 7}})
+	r := httptest.NewRequest("GET", messagePath(anyMessage, "/media"), nil)
+	r.Header.Set("Authorization", "Bearer "+string(activmail.NewPullToken()))
+	handler.ServeHTTP(w, r)
+	if w.octets != 100<<20+7 || w.first > 64<<10 {
+		t.Errorf("%d octets were written, %d of them first", w.octets, w.first)
+	}
 }

@@ -28,11 +28,13 @@ func ServerHTTP2() *http.HTTP2Config {
 }
 
 // ClientHTTP2 are the settings of a client; bulk is for a connection that carries
-// media. Large frames cost a megabyte on a connection that is closed when it is idle.
+// media. An octet reaches the reader when its whole frame is there, and so does the
+// answer to a PING: 256 KiB take the ten seconds of PingTimeout at 26 kB/s. A megabyte
+// spares a twentieth of the processor time and ends every transfer below 105 kB/s.
 func ClientHTTP2(bulk bool) *http.HTTP2Config {
 	frame := 64 << 10
 	if bulk {
-		frame = 1 << 20
+		frame = 256 << 10
 	}
 	return &http.HTTP2Config{
 		MaxReadFrameSize:              frame,
