@@ -9,7 +9,7 @@ ARGS      ?=
 VCS       := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 .DEFAULT_GOAL := help
-.PHONY: help try build test check fmt lint docs tidy fuzz vectors bench soak clean
+.PHONY: help try build test check fmt lint docs tidy fuzz spec vectors bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,11 @@ tidy: ## bring go.mod up to date
 docs: ## write the generated pages of docs/ anew
 	@scripts/docs.sh update
 
-vectors: ## check the Go code against spec/vectors, as another implementation would
-	$(GO) test -count=1 -run Vector ./activmail/...
+spec: ## rules of the specification that no code or no test names
+	@$(GO) test -count=1 -v -run 'TestSpecification$$' ./internal/speccheck
+
+vectors: ## check the Go code against spec/vectors, as another implementation would: over a pipe
+	$(GO) run ./activmail/amtest/amvectors run $(GO) run ./activmail/amtest/amvectors serve
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKGS)

@@ -23,7 +23,7 @@ for dir in $dirs; do
 	targets=$(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true)
 	for target in $targets; do
 		count=$((count + 1))
-		if go test "$pkg" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -parallel 2 >"$log" 2>&1 </dev/null; then
+		if go test "$pkg" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 20x -parallel 2 >"$log" 2>&1 </dev/null; then
 			printf 'fuzz: %-50s %-28s %s\n' "$pkg" "$target" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
 			continue
 		fi
