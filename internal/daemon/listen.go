@@ -164,6 +164,7 @@ func (d *Daemon) authority() func(string) bool {
 // heard is called when a request of a domain was verified: if this server had given up
 // on reaching it for a while, its jobs are due now.
 func (d *Daemon) heard(ctx context.Context, from vam.Domain) {
+	ctx = context.WithoutCancel(ctx) // it is back, whether it waits for this answer or not
 	dest, err := d.db.Queue().Destination(ctx, from)
 	if err == nil && dest.Failures == 0 {
 		return
