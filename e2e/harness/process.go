@@ -118,7 +118,34 @@ func (s *Server) Signal(sig syscall.Signal) {
 // Ended is closed when the process has ended by itself, as at a fault point.
 func (s *Server) Ended() <-chan struct{} { return s.proc.done }
 
+// StopUnlessKilled is Stop for a server with a fault point ahead of it: it reports
+// whether the point killed it before it had stopped.
+func (s *Server) StopUnlessKilled() (killed bool) {
+	s.w.T.Helper()
+	p := s.proc
+	s.waitProcess()
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		status, ok := exit.Sys().(syscall.WaitStatus)
+		killed = ok && status.Signal() == syscall.SIGKILL
+	}
+	if p.err != nil && !killed {
+		s.w.T.Errorf("%s ended with: %v", s.Domain, p.err)
+	}
+	return killed
+}
+
 func (s *Server) stopProcess() {
+	s.w.T.Helper()
+	p := s.proc
+	s.waitProcess()
+	if p.err != nil {
+		s.w.T.Errorf("%s ended with: %v", s.Domain, p.err)
+	}
+}
+
+// waitProcess asks the process to stop and waits until it has.
+func (s *Server) waitProcess() {
 	s.w.T.Helper()
 	p := s.proc
 	s.proc = nil
@@ -136,9 +163,6 @@ func (s *Server) stopProcess() {
 			_ = p.cmd.Process.Kill()
 			<-p.done
 		}
-	}
-	if p.err != nil {
-		s.w.T.Errorf("%s ended with: %v", s.Domain, p.err)
 	}
 	s.checkRaces()
 }
