@@ -32,6 +32,7 @@ type Recording struct {
 	media   []byte
 	blobs   map[activmail.Sum][]byte
 	sealed  bool
+	revoked bool
 	changed chan struct{}
 }
 
@@ -110,6 +111,16 @@ func (r *Recording) Seal() {
 func (r *Recording) Revoke() {
 	r.t.Helper()
 	r.Add(activmail.Record{Kind: activmail.RecordRevoke, At: time.Now().UTC().Truncate(time.Second), Why: "sender"}, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.revoked = true
+}
+
+// Revoked reports whether Revoke was called.
+func (r *Recording) Revoked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.revoked
 }
 
 // Media is the main track.

@@ -98,6 +98,12 @@ func (t *tracker) recently(size int64) (activmail.Checkpoint, bool) {
 	return activmail.Checkpoint{}, false
 }
 
+// Root is the root of the tree over the first size lines of a log.
+func (s *Service) Root(ctx context.Context, k Key, size int64) (activmail.Hash, error) {
+	tree, err := s.prefix(ctx, k, size)
+	return tree.Root(), err
+}
+
 // prefix is the tree over the first size lines.
 func (s *Service) prefix(ctx context.Context, k Key, size int64) (activmail.Tree, error) {
 	var tree activmail.Tree

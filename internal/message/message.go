@@ -116,7 +116,7 @@ type Store interface {
 	AttachMedia(ctx context.Context, k Key, id blob.ID) (blob.ID, error)
 	// LinkMedia points a message at the complete media of another message. Doing it
 	// again is no error. NotFound when there is no such complete media, Conflict when
-	// the message has other media.
+	// the message has other media, unless its log is sealed and not all of it has come.
 	LinkMedia(ctx context.Context, k Key, id blob.ID) error
 	// Have returns the durable spans of a media object. NotFound.
 	Have(ctx context.Context, id blob.ID) (Ranges, error)

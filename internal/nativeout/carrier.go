@@ -63,24 +63,34 @@ func updates(rcpts []delivery.Recipient, answer activmail.OfferAnswer) []deliver
 		if !ok {
 			continue
 		}
-		u := delivery.Update{Address: r.Address, Code: got.Code, Text: got.Text}
-		switch got.State {
-		case activmail.AnswerAccepted:
-			u.State = vam.Accepted
-		case activmail.AnswerHeld:
-			u.State = vam.Held
-		case activmail.AnswerRejected:
-			u.State = vam.Rejected
-			if strings.HasPrefix(got.Code, "4.") {
-				u.State = vam.Waiting // the same offer again may reach them (AM-6.7)
-			}
-		default:
-			u.State = vam.Waiting // pending: the same offer later gets the decision
-			u.Text = "the recipient's server has not decided yet"
-		}
-		out = append(out, u)
+		out = append(out, update(r.Address, got))
 	}
 	return out
+}
+
+// update is what an answer means for a recipient (AM-6.7). A peer that tells the newest
+// event in its place is understood too (AM-6.10).
+func update(a vam.Address, got activmail.RecipientAnswer) delivery.Update {
+	u := delivery.Update{Address: a, Code: got.Code, Text: got.Text}
+	switch got.State {
+	case activmail.AnswerAccepted, activmail.AnswerStored, activmail.AnswerDisplayed, activmail.AnswerPlayed:
+		u.State = vam.Accepted // the rest is for a receipt to say
+	case activmail.AnswerHeld:
+		u.State = vam.Held
+	case activmail.AnswerRejected:
+		u.State = vam.Rejected
+		if strings.HasPrefix(got.Code, "4.") {
+			u.State = vam.Waiting // the same offer again may reach them
+		}
+	case activmail.AnswerDeclined, activmail.AnswerLapsed, activmail.AnswerFailed, activmail.AnswerWithdrawn:
+		u.State = activmail.ReceiptEvent(got.State).State()
+	default:
+		u.State = vam.Waiting // pending: the same offer later gets the decision
+		if u.Text == "" {
+			u.Text = "the recipient's server has not decided yet"
+		}
+	}
+	return u
 }
 
 // suspect asks DNS again at the next attempt when the peer could not be reached or
@@ -150,27 +160,29 @@ func (o *origin) Close() error {
 }
 
 // Log implements reception.Origin.
-func (o *origin) Log(ctx context.Context, from int64, wait time.Duration) (lines [][]byte, checkpoint []byte, err error) {
+func (o *origin) Log(ctx context.Context, from int64, wait time.Duration, take func(line []byte) error) (checkpoint []byte, err error) {
 	log, err := o.c.Log(ctx, o.pull, from, wait)
 	if err != nil {
 		if position(err, from) {
-			return nil, nil, nil // nothing after what is known
+			return nil, nil // nothing after what is known
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = log.Close() }()
 	if log.Empty() {
-		return nil, nil, nil
+		return nil, nil
 	}
 	for {
 		line, err := log.Next()
 		if errors.Is(err, io.EOF) {
-			return lines, log.Checkpoint(), nil
+			return log.Checkpoint(), nil
+		}
+		if err == nil {
+			err = take(line)
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		lines = append(lines, append([]byte(nil), line...))
 	}
 }
 

@@ -2,7 +2,6 @@ package reception
 
 import (
 	"context"
-	"strings"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
@@ -38,7 +37,7 @@ func (l Local) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Upda
 		if delivery.Rank(state) > delivery.Rank(vam.Accepted) && !state.Final() {
 			state = vam.Accepted
 		}
-		if state == vam.Rejected && strings.HasPrefix(r.Code, "4.") {
+		if r.undecided() {
 			state = vam.Waiting // AM-6.7
 		}
 		updates = append(updates, delivery.Update{Address: r.Address, State: state, Code: r.Code, Text: r.Text})

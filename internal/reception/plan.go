@@ -112,9 +112,8 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 	}
 	var piece []part
 	var size, end int64
-	have := p.w.Have()
 	for p.read < lines {
-		x, missing, err := p.look(ctx, have)
+		x, missing, err := p.look(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +132,7 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 }
 
 // look examines the line at p.read and reports whether its blob is missing.
-func (p *plan) look(ctx context.Context, have message.Ranges) (part, bool, error) {
+func (p *plan) look(ctx context.Context) (part, bool, error) {
 	if len(p.loaded) == 0 {
 		lines, err := p.page(ctx, p.read)
 		if err != nil {
@@ -154,7 +153,7 @@ func (p *plan) look(ctx context.Context, have message.Ranges) (part, bool, error
 		there, err := p.w.HasSide(ctx, r.Blob)
 		return x, !there, err
 	}
-	if have.Contains(message.Range{Start: x.off, End: x.off + x.length}) {
+	if p.w.Has(message.Range{Start: x.off, End: x.off + x.length}) {
 		return x, false, nil
 	}
 	there, err := p.w.Rescan(ctx, l)

@@ -2,85 +2,73 @@ package reception
 
 import (
 	"context"
-	"errors"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/message"
-	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/rfc5322"
 )
 
-// kept compares a sealed log with what the letter of the message says of it (AM-12.9): a
-// letter that was written over another log was not written for this message. Errors:
-// Corrupt checkpoint-inconsistent.
-func (s *Service) kept(ctx context.Context, m message.Message) error {
-	letter, err := s.o.Messages.Mail(ctx, m.Key)
-	if err != nil {
-		return ignore(err, vam.NotFound)
-	}
-	mail, err := rfc5322.Scan(letter)
-	if err != nil {
-		return err
-	}
-	h, err := activmail.ParseMessageHeader(mail.Get(activmail.MessageHeaderName))
-	if err != nil || !h.Sealed {
-		return err
-	}
-	if h.Checkpoint.Size > m.Head.Lines || int64(h.Bytes) != m.Head.MediaBytes {
-		return vam.Errorf(vam.Corrupt, "the log has %d lines and %d octets of media, and its letter was written over %d and %d",
-			m.Head.Lines, m.Head.MediaBytes, h.Checkpoint.Size, int64(h.Bytes)).WithProblem("checkpoint-inconsistent")
-	}
-	leaves, err := s.o.Messages.Leaves(ctx, m.Key)(0, h.Checkpoint.Size)
-	if err != nil {
-		return err
+// promised compares the lines of an offer with what its mail says of them, where they
+// reach that far (AM-12.9); the rest of a log is compared when it is here.
+func promised(h activmail.MessageHeader, lines [][]byte) error {
+	if !h.Sealed || h.Checkpoint.Size > int64(len(lines)) {
+		return nil
 	}
 	var tree activmail.Tree
-	for _, leaf := range leaves {
-		tree.Append(leaf)
+	for _, line := range lines[:h.Checkpoint.Size] {
+		tree.Append(activmail.LeafHash(line))
 	}
 	return fits(h, tree.Root())
 }
 
-// digestJob is the work that is left when every part of a message is here: its whole media
-// is compared with its seal. The job belongs to the recipients' domain, as nobody else is
-// needed for it.
-func (s *Service) digestJob(ctx context.Context, k message.Key) (queue.Job, error) {
-	offers, err := s.store.Offers(ctx, k)
-	if err != nil {
-		return queue.Job{}, err
-	}
-	domain := k.Origin
-	if len(offers) > 0 {
-		domain = offers[0].Rcpts[0].Address.Domain
-	}
-	now := s.o.Now()
-	return queue.Job{Kind: queue.Digest, Key: k.String(), Domain: domain, NextAt: now, Created: now}, nil
-}
-
-// Digest is the queue handler of queue.Digest: it reads the whole media and compares it
-// with the seal (AM-4.23). An origin whose seal contradicts its own records has its
-// message withdrawn, and is told that it failed; the media is kept.
-func (s *Service) Digest(ctx context.Context, j queue.Job) error {
-	k, err := message.ParseKey(j.Key)
+// kept compares a sealed log with what the letter of the message says of it (AM-12.9): a
+// letter that was written over another log was not written for this message. Errors:
+// a fault with checkpoint-inconsistent.
+func (s *Service) kept(ctx context.Context, k message.Key) error {
+	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
 		return err
 	}
-	m, err := s.o.Messages.Get(ctx, k)
-	if err != nil || !m.Complete {
-		return ignore(err, vam.NotFound) // what is pulled again is looked at again
+	h, err := s.header(ctx, k)
+	if err != nil || !h.Sealed {
+		return err
 	}
-	err = s.o.Messages.VerifyDigest(ctx, k)
-	var e *vam.Error
-	switch {
-	case err == nil, vam.KindOf(err) == vam.NotFound, vam.KindOf(err) == vam.Gone:
+	if int64(h.Bytes) != m.Head.MediaBytes || h.Checkpoint.Size > m.Head.Lines {
+		return &fault{vam.Errorf(vam.Corrupt, "the letter speaks of %s in %d lines and the log has %s in %d",
+			h.Bytes, h.Checkpoint.Size, vam.Bytes(m.Head.MediaBytes), m.Head.Lines).WithProblem("checkpoint-inconsistent")}
+	}
+	root, err := s.o.Messages.Root(ctx, k, h.Checkpoint.Size)
+	if err != nil {
+		return err
+	}
+	if err := fits(h, root); err != nil {
+		return &fault{err}
+	}
+	return nil
+}
+
+// header is what the letter of a message says of its log; zero when there is no letter.
+func (s *Service) header(ctx context.Context, k message.Key) (h activmail.MessageHeader, err error) {
+	letter, err := s.o.Messages.Mail(ctx, k)
+	if err != nil {
+		return h, ignore(err, vam.NotFound)
+	}
+	mail, err := rfc5322.Scan(letter)
+	if err == nil {
+		h, err = activmail.ParseMessageHeader(mail.Get(activmail.MessageHeaderName))
+	}
+	if err != nil {
+		return h, &fault{err}
+	}
+	return h, nil
+}
+
+func fits(h activmail.MessageHeader, root activmail.Hash) error {
+	if h.Checkpoint.Root == root {
 		return nil
-	case errors.As(err, &e) && e.Problem == "digest-mismatch":
-		s.o.Log.Error("the whole media is not what its seal says; the message is withdrawn", "message", k, "err", err)
-		defer s.o.Wake()
-		return s.store.Conclude(ctx, k, vam.Withdrawn, activmail.EventFailed, activmail.ProblemFor(err).Code, vam.Public(err), s.o.Now())
 	}
-	return err
+	return vam.Errorf(vam.Corrupt, "the first %d lines of the log are not those that its mail was written over", h.Checkpoint.Size).WithProblem("checkpoint-inconsistent")
 }
 
 // ignore is err unless it is of a kind.

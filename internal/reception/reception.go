@@ -5,6 +5,8 @@ package reception
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -33,6 +35,13 @@ type Rcpt struct {
 	Code    string
 	Text    string
 }
+
+// undecided reports whether the recipient was refused for the time being, which a code of
+// class 4 says.
+func (r Rcpt) undecided() bool { return r.State == vam.Rejected && strings.HasPrefix(r.Code, "4.") }
+
+// undecided reports whether any recipient is.
+func (o Offered) undecided() bool { return slices.ContainsFunc(o.Rcpts, Rcpt.undecided) }
 
 // Taking is what one offer changes, in one commit.
 type Taking struct {
@@ -86,8 +95,8 @@ type Store interface {
 	// Decide moves the account's held entry of the message to accepted (arriving, or
 	// stored when the media is complete; the author becomes a contact) or declined or
 	// lapsed, and the account's recipients with it, with the receipts and the jobs that
-	// follow (of an acceptance only when media is still to come), in one commit. Conflict when the entry is not
-	// held (any more); NotFound.
+	// follow (of an acceptance only when media is still to come), in one commit. Conflict
+	// when the entry is not held (any more); NotFound.
 	Decide(ctx context.Context, account int64, k message.Key, to vam.RecipientState, receipts []Owed, jobs []queue.Job, at time.Time) error
 	// Conclude ends a message without its media: its arriving entries and the accepted
 	// recipients of its offers move to the state, for Withdrawn the held and stored ones

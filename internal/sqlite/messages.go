@@ -335,7 +335,7 @@ func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) erro
 		if err != nil || m.Media == id {
 			return err
 		}
-		if m.Media != (blob.ID{}) {
+		if m.Media != (blob.ID{}) && (m.Head.SealedAt.IsZero() || m.Complete) {
 			return vam.Errorf(vam.Conflict, "the message %s has media of its own", k.ID)
 		}
 		return changeOne(ctx, tx, "complete media", `UPDATE message SET media = ?3 WHERE origin = ?1 AND mid = ?2

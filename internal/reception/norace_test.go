@@ -1,0 +1,5 @@
+//go:build !race
+
+package reception_test
+
+const raceEnabled = false
