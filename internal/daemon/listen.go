@@ -104,7 +104,7 @@ func bindError(ctx context.Context, network portowner.Network, addr netip.AddrPo
 	what := fmt.Sprintf("%s/%s", addr, network)
 	switch {
 	case errors.Is(cause, syscall.EADDRINUSE):
-		return vam.Wrap(vam.Unavailable, cause, "port %s is taken by %s; stop that one, or choose another address in the configuration", what, holder(ctx, network, addr.Port()))
+		return vam.Wrap(vam.Unavailable, cause, "port %s is taken by %s; stop that one, or choose another address in the configuration", what, holder(ctx, network, addr))
 	case errors.Is(cause, syscall.EACCES):
 		return vam.Wrap(vam.Denied, cause, "this user may not listen on %s; ports below 1024 need root or CAP_NET_BIND_SERVICE", what)
 	case errors.Is(cause, syscall.EADDRNOTAVAIL):
@@ -113,17 +113,19 @@ func bindError(ctx context.Context, network portowner.Network, addr netip.AddrPo
 	return vam.Wrap(vam.Unavailable, cause, "cannot listen on %s", what)
 }
 
-func holder(ctx context.Context, network portowner.Network, port uint16) string {
-	sockets, err := portowner.System().Find(ctx, network, port)
+// holder names the process that has the address itself, or every address.
+func holder(ctx context.Context, network portowner.Network, addr netip.AddrPort) string {
+	sockets, err := portowner.System().Find(ctx, network, addr.Port())
 	if err != nil {
-		return fmt.Sprintf("another process (%s shows it)", portowner.Command(port))
+		return fmt.Sprintf("another process (%s shows it)", portowner.Command(addr.Port()))
 	}
 	for _, s := range sockets {
-		if len(s.Processes) > 0 {
+		same := s.Local.Addr().Unmap() == addr.Addr().Unmap() || s.Local.Addr().IsUnspecified() || addr.Addr().IsUnspecified()
+		if same && len(s.Processes) > 0 {
 			return s.Processes[0].String()
 		}
 	}
-	return fmt.Sprintf("a process that this user may not see (as root, %s shows it)", portowner.Command(port))
+	return fmt.Sprintf("a process that this user may not see (as root, %s shows it)", portowner.Command(addr.Port()))
 }
 
 // handler answers peers and the server's own users, told apart by the form of their
@@ -182,7 +184,12 @@ func (d *Daemon) heard(ctx context.Context, from vam.Domain) {
 // failed logs what peers were refused.
 func (d *Daemon) failed(ctx context.Context, f amserver.Failure) {
 	level := slog.LevelDebug
-	if kind := vam.KindOf(f.Err); kind == vam.Internal || kind == vam.Corrupt {
+	switch vam.KindOf(f.Err) {
+	case vam.Internal:
+		if f.Status != 0 { // without one the answer had begun, and whoever read it went away
+			level = slog.LevelError
+		}
+	case vam.Corrupt:
 		level = slog.LevelError
 	}
 	d.log.Log(ctx, level, "request failed", "operation", f.Operation, "remote", f.Remote, "status", f.Status, "err", f.Err)

@@ -28,6 +28,9 @@ func (d *Daemon) openStores(ctx context.Context) error {
 	}
 	lock, err := localblob.Lock(dir)
 	if err != nil {
+		if vam.KindOf(err) != vam.Conflict {
+			err = vam.Wrap(vam.KindOf(err), err, "the data folder %s cannot be used", dir)
+		}
 		return err
 	}
 	d.onClose(lock.Close)
