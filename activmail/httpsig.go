@@ -168,7 +168,7 @@ func VerifyRequest(req *http.Request, body Digest, lookup KeyLookup, now time.Ti
 		return VerifiedRequest{}, err
 	}
 	if now.Add(MaxSkew).Before(signed.Created) || now.Add(-MaxSkew).After(signed.Expires) {
-		return VerifiedRequest{}, badSignature("the signature was made for another time: created %s, expires %s, and it is %s here",
+		return VerifiedRequest{}, badSignature("the signature was made for another time: created %s, expires %s, and it is %s here; the clock of one of the two servers is wrong",
 			signed.Created.Format(timeLayout), signed.Expires.Format(timeLayout), now.UTC().Format(timeLayout))
 	}
 	base, err := signatureBase(req, input)
