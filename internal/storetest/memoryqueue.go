@@ -55,7 +55,10 @@ func (q *MemoryQueue) sorted(at func(*memoryJob) time.Time, keep func(*memoryJob
 func nextAt(j *memoryJob) time.Time { return j.NextAt }
 
 // Enqueue implements queue.Store.
-func (q *MemoryQueue) Enqueue(_ context.Context, jobs ...queue.Job) error {
+func (q *MemoryQueue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if slices.ContainsFunc(jobs, func(j queue.Job) bool { return len(j.Payload) > queue.MaxPayload }) {
@@ -87,7 +90,10 @@ func (q *MemoryQueue) find(kind queue.Kind, key string) *memoryJob {
 }
 
 // Lease implements queue.Store.
-func (q *MemoryQueue) Lease(_ context.Context, w queue.Want) ([]queue.Job, error) {
+func (q *MemoryQueue) Lease(ctx context.Context, w queue.Want) ([]queue.Job, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var out []queue.Job
@@ -117,7 +123,10 @@ func (q *MemoryQueue) lease(w queue.Want, j *memoryJob) {
 }
 
 // Renew implements queue.Store.
-func (q *MemoryQueue) Renew(_ context.Context, owner string, until time.Time, ids []int64) ([]int64, error) {
+func (q *MemoryQueue) Renew(ctx context.Context, owner string, until time.Time, ids []int64) ([]int64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var kept []int64
@@ -139,7 +148,10 @@ func (q *MemoryQueue) held(owner string, id int64) (*memoryJob, error) {
 }
 
 // Finish implements queue.Store.
-func (q *MemoryQueue) Finish(_ context.Context, owner string, id int64) error {
+func (q *MemoryQueue) Finish(ctx context.Context, owner string, id int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j, err := q.held(owner, id)
@@ -155,7 +167,10 @@ func (q *MemoryQueue) Finish(_ context.Context, owner string, id int64) error {
 }
 
 // Retry implements queue.Store.
-func (q *MemoryQueue) Retry(_ context.Context, owner string, id int64, next time.Time, reason string) error {
+func (q *MemoryQueue) Retry(ctx context.Context, owner string, id int64, next time.Time, reason string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j, err := q.held(owner, id)
@@ -179,7 +194,10 @@ func cut(s string) string {
 }
 
 // Release implements queue.Store.
-func (q *MemoryQueue) Release(_ context.Context, owner string) error {
+func (q *MemoryQueue) Release(ctx context.Context, owner string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, j := range q.jobs {
@@ -191,7 +209,10 @@ func (q *MemoryQueue) Release(_ context.Context, owner string) error {
 }
 
 // NextDue implements queue.Store.
-func (q *MemoryQueue) NextDue(_ context.Context, kinds []queue.Kind, now time.Time) (next time.Time, _ error) {
+func (q *MemoryQueue) NextDue(ctx context.Context, kinds []queue.Kind, now time.Time) (next time.Time, _ error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	consider := func(at time.Time) {
@@ -215,7 +236,10 @@ func (q *MemoryQueue) NextDue(_ context.Context, kinds []queue.Kind, now time.Ti
 }
 
 // Jobs implements queue.Store.
-func (q *MemoryQueue) Jobs(_ context.Context, domain vam.Domain, limit int) ([]queue.Job, error) {
+func (q *MemoryQueue) Jobs(ctx context.Context, domain vam.Domain, limit int) ([]queue.Job, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var out []queue.Job
@@ -228,7 +252,10 @@ func (q *MemoryQueue) Jobs(_ context.Context, domain vam.Domain, limit int) ([]q
 }
 
 // Depth implements queue.Store.
-func (q *MemoryQueue) Depth(_ context.Context, kind queue.Kind) (jobs int64, oldest time.Time, _ error) {
+func (q *MemoryQueue) Depth(ctx context.Context, kind queue.Kind) (jobs int64, oldest time.Time, _ error) {
+	if err := ctx.Err(); err != nil {
+		return 0, time.Time{}, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, j := range q.jobs {
@@ -243,7 +270,10 @@ func (q *MemoryQueue) Depth(_ context.Context, kind queue.Kind) (jobs int64, old
 }
 
 // Destination implements queue.Store.
-func (q *MemoryQueue) Destination(_ context.Context, d vam.Domain) (queue.Destination, error) {
+func (q *MemoryQueue) Destination(ctx context.Context, d vam.Domain) (queue.Destination, error) {
+	if err := ctx.Err(); err != nil {
+		return queue.Destination{}, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	dest := q.dests[d]
@@ -252,7 +282,10 @@ func (q *MemoryQueue) Destination(_ context.Context, d vam.Domain) (queue.Destin
 }
 
 // Fail implements queue.Store.
-func (q *MemoryQueue) Fail(_ context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (time.Time, error) {
+func (q *MemoryQueue) Fail(ctx context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	dest := q.dests[d]
@@ -283,7 +316,10 @@ func (q *MemoryQueue) Reached(ctx context.Context, d vam.Domain, now time.Time) 
 }
 
 // Wake implements queue.Store.
-func (q *MemoryQueue) Wake(_ context.Context, d vam.Domain, now time.Time) error {
+func (q *MemoryQueue) Wake(ctx context.Context, d vam.Domain, now time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.dests, d)
