@@ -14,14 +14,18 @@ import (
 	"github.com/videoactivmail/vam/internal/userwire"
 )
 
-// pollEvery is how exactly a change in a mailbox is seen.
-const pollEvery = 2 * time.Millisecond
+// A change in a mailbox is seen within a 200th of the time that it took, so that
+// looking costs a long transfer nothing; these are the bounds.
+const (
+	pollShare = 200
+	pollLeast = 2 * time.Millisecond
+	pollMost  = 100 * time.Millisecond
+)
 
 // poll calls f until it reports true, and returns when that was. A message that is
 // not there yet is no error.
 func poll(ctx context.Context, f func() (bool, error)) (time.Time, error) {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
+	start := time.Now()
 	for {
 		ok, err := f()
 		var p *problem
@@ -32,7 +36,7 @@ func poll(ctx context.Context, f func() (bool, error)) (time.Time, error) {
 			return time.Now(), err
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(min(max(time.Since(start)/pollShare, pollLeast), pollMost)):
 		case <-ctx.Done():
 			return time.Time{}, context.Cause(ctx)
 		}

@@ -38,7 +38,7 @@ func (d *Domain) newUser(address, token string) *User {
 	var p http.Protocols
 	p.SetHTTP2(true)
 	return &User{Address: address, domain: d, token: token, http: &http.Transport{
-		TLSClientConfig: d.tls, Protocols: &p,
+		TLSClientConfig: d.tls.Clone(), Protocols: &p,
 		// An upload over one HTTP/2 connection does not wait for small writes.
 		WriteBufferSize: 256 << 10,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -188,7 +188,7 @@ func (c *Crowd) client() (http.RoundTripper, io.Closer) {
 	var h2 http.Protocols
 	h2.SetHTTP2(true)
 	rt := &http.Transport{
-		TLSClientConfig: c.tls,
+		TLSClientConfig: c.tls.Clone(), // a transport changes what it is given
 		Protocols:       &h2,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", c.addr)

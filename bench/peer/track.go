@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -146,6 +147,9 @@ type Transfer struct {
 	// Bytes is the size of the file; Wire counts what passed in both directions, 0
 	// where the track does not count.
 	Bytes, Wire vam.Bytes
+	// CPU is the processor time in seconds that this process used meanwhile: that of
+	// both sides where both are in it.
+	CPU float64
 }
 
 // Rate is in 10^6 octets per second.
@@ -157,11 +161,20 @@ func (t *Track) timed(network, addr string, file File, f func(addr string) error
 	if err != nil {
 		return Transfer{}, err
 	}
-	start := time.Now()
+	start, used := time.Now(), cpu()
 	err = f(way.addr)
-	out := Transfer{Seconds: time.Since(start).Seconds(), Bytes: vam.Bytes(file.Size)}
+	out := Transfer{Seconds: time.Since(start).Seconds(), Bytes: vam.Bytes(file.Size), CPU: cpu() - used}
 	if way.carried != nil {
 		out.Wire = vam.Bytes(way.carried())
 	}
 	return out, errors.Join(err, way.close())
+}
+
+// cpu is the processor time that this process has used, in seconds.
+func cpu() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }

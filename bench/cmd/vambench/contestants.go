@@ -36,6 +36,13 @@ func rate(t peer.Transfer, err error) (race.Sample, error) {
 	return race.Sample{Value: t.Rate()}, nil
 }
 
+// bare is rate for a peer of which both sides are in this process.
+func bare(t peer.Transfer, err error) (race.Sample, error) {
+	s, err := rate(t, err)
+	s.Extra = map[string]float64{"CPU s": t.CPU}
+	return s, err
+}
+
 // sent is what one transfer between two domains took.
 type sent struct {
 	peer.Transfer

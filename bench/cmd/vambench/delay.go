@@ -53,20 +53,20 @@ func measureDelay(ctx context.Context, b *bench) error {
 			{
 				Name: bareTLSDisk, Congestion: b.congestion, Note: "one connection",
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.TLSCopy(ctx, track, file, b.scratch, true))
+					return bare(peer.TLSCopy(ctx, track, file, b.scratch, true))
 				},
 			},
 			{
 				Name: h2, Congestion: b.congestion, Note: "hashed and synced",
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.H2Get(ctx, track, file, b.scratch, true))
+					return bare(peer.H2Get(ctx, track, file, b.scratch, true))
 				},
 			},
 			b.contestant(vamUDP, quicCongestion, udp, size),
 			{
 				Name: bareQUIC, Congestion: quicCongestion,
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.QUICGet(ctx, track, file, b.scratch, true))
+					return bare(peer.QUICGet(ctx, track, file, b.scratch, true))
 				},
 			},
 		},

@@ -12,17 +12,36 @@ import (
 	"github.com/videoactivmail/vam/internal/netem"
 )
 
+// warming is the size of the message that makes connections warm.
+const warming = 8 * vam.MiB
+
 // measureFirst times how soon the recipient can play, in round trips.
 func measureFirst(ctx context.Context, b *bench) error {
 	small, large := 8*vam.MiB, b.size(vam.GiB, 256*vam.MiB)
 	b.expect(large)
 	r := race.Race{
 		Name: "first", Title: "First playable part at the recipient",
-		Setting: fmt.Sprintf("From send accepted until the first part of 1 MiB is verified and can be read from the mailbox; links of %v round trip without a limit of rate. Warm: a message went the same way just before. Cold: both servers were just started; DNS, connections and handshakes included.", roundTrip),
+		Setting: fmt.Sprintf("From send accepted until the first part of 1 MiB is verified and can be read from the mailbox; %v round trip without a limit of rate. The links end TCP; end to end is over the wire, where TCP begins slowly as on a real path. Warm: a message of %s went the same way just before. Cold: both servers were just started; DNS, connections and handshakes included.", roundTrip, warming),
 		Unit:    "round trips", Smaller: true,
 	}
-	for _, c := range []struct{ transport, name string }{{"tcp", vamTCP}, {"udp", vamUDP}} {
-		p, err := b.start(ctx, pair.Options{Transport: c.transport, Path: pair.Path{Links: true, Shapes: netem.Even(roundTrip, 0)}})
+	links := pair.Path{Links: true, Shapes: netem.Even(roundTrip, 0)}
+	paths := []struct {
+		name, transport string
+		path            pair.Path
+	}{{vamTCP, "tcp", links}, {vamUDP, "udp", links}}
+	w, err := netem.OpenWire(netem.WireConfig{Shapes: netem.Even(roundTrip, 0)})
+	if err != nil {
+		fmt.Fprintf(b.log, "first: %v\n", err)
+	} else {
+		defer func() { _ = w.Close() }()
+		path := pair.Path{Wire: w}
+		paths = append(paths, struct {
+			name, transport string
+			path            pair.Path
+		}{vamTCP + " end to end", "tcp", path})
+	}
+	for _, c := range paths {
+		p, err := b.start(ctx, pair.Options{Transport: c.transport, Path: c.path})
 		if err != nil {
 			return err
 		}
@@ -30,7 +49,7 @@ func measureFirst(ctx context.Context, b *bench) error {
 		for _, size := range []vam.Bytes{small, large} {
 			name := fmt.Sprintf("%s, warm, %s", c.name, size)
 			r.Contestants = append(r.Contestants, race.Contestant{Name: name, Run: func(ctx context.Context) (race.Sample, error) {
-				if _, err := b.first(ctx, p, vam.MiB); err != nil { // warms
+				if _, err := b.first(ctx, p, warming); err != nil {
 					return race.Sample{}, err
 				}
 				return b.first(ctx, p, size)

@@ -38,20 +38,20 @@ func measureTransfer(ctx context.Context, b *bench) error {
 			{
 				Name: bareTLSDisk, Congestion: b.congestion, Note: "one connection; SHA-256 and fsync at the receiver",
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.TLSCopy(ctx, track, file, b.scratch, true))
+					return bare(peer.TLSCopy(ctx, track, file, b.scratch, true))
 				},
 			},
 			{
 				Name: bareTLS, Congestion: b.congestion, Note: "one connection; neither hashed nor synced",
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.TLSCopy(ctx, track, file, b.scratch, false))
+					return bare(peer.TLSCopy(ctx, track, file, b.scratch, false))
 				},
 			},
 			b.contestant(vamUDP, quicCongestion, udp, size),
 			{
 				Name: bareQUIC, Congestion: quicCongestion, Note: "one HTTP/3 connection; SHA-256 and fsync at the receiver",
 				Run: func(ctx context.Context) (race.Sample, error) {
-					return rate(peer.QUICGet(ctx, track, file, b.scratch, true))
+					return bare(peer.QUICGet(ctx, track, file, b.scratch, true))
 				},
 			},
 			b.nginx(track, file),
