@@ -48,7 +48,7 @@ func (k ErrorKind) String() string {
 	return "internal"
 }
 
-// Temporary reports whether the same request may succeed later.
+// Temporary reports whether the same request may succeed later (AM-8.23).
 func (k ErrorKind) Temporary() bool {
 	switch k {
 	case Internal, OverQuota, Busy, Unavailable:

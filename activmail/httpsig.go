@@ -92,7 +92,7 @@ type RequestKey struct {
 // SignRequest adds Content-Digest, Signature-Input and Signature to req (AM-3). The
 // request must have its Method, URL, Host (if it differs from the URL's) and, with a
 // body, Content-Type already, and must not change afterwards. A signature lives 5
-// minutes from now. An empty nonce is minted. Errors: Invalid.
+// minutes from now. An empty nonce is minted. Errors: Invalid (AM-2.35).
 func SignRequest(req *http.Request, body Digest, key RequestKey, now time.Time, nonce string) error {
 	if nonce == "" {
 		var b [16]byte
@@ -150,7 +150,7 @@ type VerifiedRequest struct {
 // form, times, key, signature, digest. body is the digest of what was read, or that of
 // [ContentDigest] where the body is read and compared afterwards; that the authority is
 // this server's and that Domain may do what it asks is the caller's to check. Errors:
-// Unauthenticated (signature-invalid, key-not-found), and those of lookup.
+// Unauthenticated (signature-invalid, key-not-found), and those of lookup (AM-15.3).
 func VerifyRequest(req *http.Request, body Digest, lookup KeyLookup, now time.Time) (VerifiedRequest, error) {
 	input, sig, err := signatureFields(req.Header)
 	if err != nil {

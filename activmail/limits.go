@@ -55,7 +55,7 @@ type Limits struct {
 }
 
 // DefaultLimits are the limits that a server announces when its operator changed
-// nothing, and the least that a conforming server accepts.
+// nothing, and the least that a conforming server accepts (AM-10.30).
 func DefaultLimits() Limits {
 	return Limits{
 		Line:        2 * vam.KiB,
@@ -79,13 +79,13 @@ func DefaultLimits() Limits {
 
 // Durations of the protocol that are the same for every server.
 const (
-	// FilePart is the part length of a plain file, the last part excepted.
+	// FilePart is the part length of a plain file, the last part excepted (AM-4.12).
 	FilePart = vam.MiB
 	// MaxSkew is how far a peer's clock may be off (AM-3.6).
 	MaxSkew = time.Minute
 	// MaxSignatureLife is the greatest distance from created to expires (AM-3.6).
 	MaxSignatureLife = 5 * time.Minute
-	// MaxTokenLife is how long a pull token lives at most (AM-7.2).
+	// MaxTokenLife is how long a pull token lives at most (AM-7.2) (AM-10.19).
 	MaxTokenLife = 7 * 24 * time.Hour
 	// MaxHold is when a held offer lapses (AM-8.4).
 	MaxHold = 14 * 24 * time.Hour

@@ -79,6 +79,7 @@ func TestPolicyRefuses(t *testing.T) {
 	wantError(t, err, vam.Invalid, "malformed")
 }
 
+// TestPolicyAnswers is AM-15.5.
 func TestPolicyAnswers(t *testing.T) {
 	p := activmail.Policy{MX: []string{"vam1.b.example"}}
 	for server, listed := range map[string]bool{"vam1.b.example": true, "VAM1.B.example.": true, "vam2.b.example": false, "x.vam1.b.example": false, "b.example": false, "": false} {

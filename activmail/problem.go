@@ -44,7 +44,7 @@ type PositionError struct{ Size int64 }
 func (e *PositionError) Error() string { return fmt.Sprintf("the log has %d lines", e.Size) }
 
 // ProblemFor turns any error into the problem that a stranger sees. An error that
-// nobody classified is internal, and so temporary. err must not be nil.
+// nobody classified is internal, and so temporary. err must not be nil (AM-9.5, AM-9.7).
 func ProblemFor(err error) Problem {
 	kind, name := vam.KindOf(err), ""
 	p := Problem{Detail: printable(vam.Public(err)), Size: -1}

@@ -41,7 +41,7 @@ func ProveConsistency(from, size int64, read LeafReader) (Proof, error) {
 }
 
 // VerifyInclusion checks that the leaf with that hash is in the log of cp (AM-5.16). Errors:
-// Corrupt (checkpoint-inconsistent), Invalid.
+// Corrupt (checkpoint-inconsistent), Invalid (AM-5.12).
 func VerifyInclusion(p Proof, leaf int64, hash Hash, cp Checkpoint) error {
 	if leaf < 0 || leaf >= cp.Size || cp.Size > maxTreeSize {
 		return malformed("there is no leaf %d in a log of %d lines", leaf, cp.Size)

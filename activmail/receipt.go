@@ -60,7 +60,7 @@ type Receipt struct {
 }
 
 // RecipientID is the {rid} of a receipt, base64url(SHA-256(mid LF address key)) (AM-8.7):
-// no address stands in a URL, where proxies write it down.
+// no address stands in a URL, where proxies write it down (AM-14.12).
 func RecipientID(mid vam.MessageID, addr vam.Address) string {
 	sum := sha256.Sum256([]byte(string(mid) + "\n" + addr.Key()))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

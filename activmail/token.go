@@ -20,7 +20,7 @@ const (
 // logged it shows its prefix only; string(t) is the secret.
 type Token string
 
-// NewPullToken mints a token that opens one message to one recipient domain.
+// NewPullToken mints a token that opens one message to one recipient domain (AM-14.9).
 func NewPullToken() Token { return newToken(pullPrefix) }
 
 // NewDeviceToken mints a token that a user's program signs in with.

@@ -263,7 +263,7 @@ func rfcConsistency(path []activmail.Hash, first, second int, firstRoot, secondR
 }
 
 // TestWrongProofs changes one thing of a right proof: our verifier and that of the RFC agree,
-// and nothing that proves something else is taken (AM-5.16).
+// and nothing that proves something else is taken (AM-5.16) (AM-5.12).
 func TestWrongProofs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(2, 100).Draw(t, "size")

@@ -15,7 +15,7 @@ const attempts = 3
 
 // do sends a call and returns the answer as soon as its header is there. Every request
 // of VAM/1 may be sent again (AM-1.16), so a connection that breaks is no failure yet,
-// and one that its peer has ended since it was last used is none at all (AM-11.17).
+// and one that its peer has ended since it was last used is none at all (AM-11.17) (AM-11.14).
 func (c *Client) do(ctx context.Context, call *call) (*answer, error) {
 	var errs []error
 	stale := controlLanes + c.options.Lanes // connections that may turn out to have ended

@@ -41,7 +41,7 @@ type body struct {
 	}
 }
 
-// Read reads what is there. Errors: Unavailable (broken, stalled, slow, closed).
+// Read reads what is there. Errors: Unavailable (broken, stalled, slow, closed) (AM-7.27).
 func (b *body) Read(p []byte) (int, error) {
 	b.watch.start()
 	n, err := b.ReadCloser.Read(p)

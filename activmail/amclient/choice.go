@@ -112,7 +112,7 @@ func other(n Network) Network {
 }
 
 // plan decides for a request; have says which networks the peer has. bulk is a transfer
-// that is worth a trial. An empty first says that no network is left.
+// that is worth a trial. An empty first says that no network is left (AM-11.10).
 func (c *choice) plan(now time.Time, have map[Network]bool, bulk bool) plan {
 	switch {
 	case c.mode == TCPOnly, c.mode == UDPOnly:

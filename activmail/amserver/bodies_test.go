@@ -62,6 +62,7 @@ func TestBodiesOverTheirLimit(t *testing.T) {
 	})
 }
 
+// TestBodiesOfAnotherKind is AM-1.15.
 func TestBodiesOfAnotherKind(t *testing.T) {
 	w := newWorld(t, amtest.PeerOptions{})
 	c := w.client(t, "tcp")

@@ -158,7 +158,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// methods are the operations of a resource. HEAD is that of GET.
+// methods are the operations of a resource. HEAD is that of GET (AM-7.29).
 type methods map[string]operation
 
 func (h *handler) handle(path string, ops methods) {
@@ -199,7 +199,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, op operation) {
 	}
 }
 
-// checkAuthority ends requests that were meant for another server (AM-3.10).
+// checkAuthority ends requests that were meant for another server (AM-3.10) (AM-3.15).
 func (h *handler) checkAuthority(r *http.Request) error {
 	if h.Authority == nil || h.Authority(hostOf(r.Host)) {
 		return nil

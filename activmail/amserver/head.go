@@ -8,7 +8,7 @@ import (
 	"github.com/videoactivmail/vam/activmail"
 )
 
-// head answers GET /m/{mid} (AM-7.3).
+// head answers GET /m/{mid} (AM-7.3) (AM-7.30).
 func (h *handler) head(w http.ResponseWriter, r *http.Request) error {
 	p, err := pull(r)
 	if err != nil {

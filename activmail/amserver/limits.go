@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ConnLimits bound connections. A zero field takes its default.
+// ConnLimits bound connections. A zero field takes its default (AM-11.20).
 type ConnLimits struct {
 	// Connections is the greatest number of connections, TCP and UDP together;
 	// default 20,000.

@@ -8,7 +8,7 @@ import (
 	"github.com/videoactivmail/vam/activmail"
 )
 
-// putOffer answers PUT /in/{origin}/{mid}/{offer} (AM-6.1).
+// putOffer answers PUT /in/{origin}/{mid}/{offer} (AM-6.1) (AM-6.2).
 func (h *handler) putOffer(w http.ResponseWriter, r *http.Request) error {
 	name, err := offerPath(r)
 	if err != nil {

@@ -36,6 +36,7 @@ func (o onlyMedia) Media(context.Context, amserver.Pull) (amserver.Media, error)
 // anyPull opens a message of onlyMedia.
 const anyMessage = vam.MessageID("0193a0c0-0000-7000-8000-000000000000")
 
+// TestRanges is AM-7.16.
 func TestRanges(t *testing.T) {
 	content := pattern(1000)
 	rows := []struct {
@@ -103,6 +104,7 @@ func TestRanges(t *testing.T) {
 	})
 }
 
+// TestConditions is AM-7.17, AM-7.30.
 func TestConditions(t *testing.T) {
 	bothNetworks(t, func(t *testing.T, network string) {
 		w := newWorld(t, amtest.PeerOptions{})

@@ -36,7 +36,7 @@ type signature struct {
 
 // verify checks the signature of a request with the body that was read; nil is none.
 // The name of the key is compared with the domain before anybody is asked for the key
-// (AM-3.11).
+// (AM-3.11) (AM-3.9).
 func (h *handler) verify(r *http.Request, body []byte, want signature) (activmail.VerifiedRequest, error) {
 	lookup := func(ctx context.Context, keyid string) (ed25519.PublicKey, error) {
 		domain, err := activmail.RequestKeyDomain(keyid)
@@ -69,7 +69,7 @@ func (h *handler) admit(r *http.Request, op string, domain vam.Domain) error {
 }
 
 // readBody reads the body of a signed request of the given media type into memory, as
-// far as it is admitted and within limit. release gives the memory back.
+// far as it is admitted and within limit. release gives the memory back (AM-14.5).
 func (h *handler) readBody(w http.ResponseWriter, r *http.Request, op, mediaType string, limit vam.Bytes) (body []byte, release func(), err error) {
 	if err := h.admit(r, op, ""); err != nil {
 		return nil, nil, err
@@ -106,6 +106,7 @@ func bodyTooLarge(limit vam.Bytes) error {
 	return vam.Errorf(vam.TooLarge, "the body is over the %v that this server takes here", limit).WithProblem("too-large")
 }
 
+// checkMediaType is AM-1.15.
 func checkMediaType(r *http.Request, want string) error {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" {
 		return &statusError{http.StatusUnsupportedMediaType, vam.Errorf(vam.Invalid, "a body of VAM/1 has no content coding").WithProblem("malformed")}
@@ -180,7 +181,7 @@ func parseSum(s string) (activmail.Sum, bool) {
 }
 
 // preferredWait is the time of Prefer: wait (RFC 7240 section 4.3), at most that of the
-// protocol; 0 without it and for HEAD.
+// protocol; 0 without it and for HEAD (AM-10.20).
 func preferredWait(r *http.Request) time.Duration {
 	if r.Method == http.MethodHead {
 		return 0

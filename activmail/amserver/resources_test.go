@@ -29,6 +29,7 @@ type resource struct {
 
 // Every resource, over both transports, each request twice: the second answer is that of
 // a repetition, and nothing happens again (AM-1.16, AM-11.5).
+// It is AM-6.1, AM-6.2, AM-7.1, AM-7.13, AM-7.15, AM-8.5.
 func TestResourcesTwice(t *testing.T) {
 	bothNetworks(t, func(t *testing.T, network string) {
 		w := newWorld(t, amtest.PeerOptions{})
@@ -196,6 +197,9 @@ func strangeRows(m *amtest.Message, token activmail.Token) []resource {
 	}
 	for _, path := range []string{"/", "/vam/v1", "/vam/v1/", "/vam/v2/m/x", "/vam/v1/m/x/y/z", "/vam/v1/m/x/media/", "//vam/v1/m/x", "/vam/v1/m/../m/x", "/vam/v1/m/%2e%2e/x", "/vam/v1/m/x%2Fmedia"} {
 		status, problem := http.StatusNotFound, "not-found"
+		if path == "/vam/v2/m/x" { // AM-15.1
+			status, problem = http.StatusNotImplemented, "version"
+		}
 		if path == "/vam/v1/m/x%2Fmedia" { // one segment, and so a message id that is none
 			status, problem = http.StatusUnauthorized, "token-invalid"
 		}

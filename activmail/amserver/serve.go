@@ -88,7 +88,7 @@ func (c *connState) gone() {
 
 // wrapHandler puts around the handler what belongs to the connection: the TLS state,
 // Alt-Svc, the octet count and times of HTTP/3, the budget of abandoned requests, and
-// the end of the server.
+// the end of the server (AM-11.5).
 func (s *Server) wrapHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		state, ok := r.Context().Value(connKey{}).(*connState)

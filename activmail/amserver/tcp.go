@@ -26,7 +26,7 @@ const (
 
 // ListenConfig makes TCP listeners of which the sockets, and those accepted from them,
 // have the congestion control of that name where the kernel offers it. A Server sets it
-// on each connection anyway; this does it before the first segment.
+// on each connection anyway; this does it before the first segment (AM-11.8).
 func ListenConfig(congestion string) *net.ListenConfig {
 	return &net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		wire.SetCongestion(c, congestion)

@@ -58,6 +58,7 @@ func (s *Server) ServeUDP(socket net.PacketConn) error {
 	return errors.Join(err, u.close())
 }
 
+// newUDP is AM-11.15.
 func (s *Server) newUDP(socket net.PacketConn) (*udpServer, error) {
 	u := &udpServer{server: s, socket: socket}
 	u.transport = &quic.Transport{

@@ -21,7 +21,7 @@ func prefer(seconds int) http.Header {
 }
 
 // Without news an answer comes after the time that was asked for, and after 25 s at the
-// latest (AM-7.5); what will not grow is not waited for.
+// latest (AM-7.5); what will not grow is not waited for (AM-10.20).
 func TestWaitWithoutNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := amtest.NewOrigin("a.test")

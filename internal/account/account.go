@@ -232,7 +232,7 @@ func (s *Service) NewDevice(ctx context.Context, account int64, label string) (a
 }
 
 // Authenticate finds the account of a device token. Unauthenticated when there is
-// none. The look-up is by hash, so its time tells nothing about the token.
+// none. The look-up is by hash, so its time tells nothing about the token (AM-13.1, AM-14.3).
 func (s *Service) Authenticate(ctx context.Context, secret string) (Account, error) {
 	token, err := activmail.ParseDeviceToken(secret)
 	if err != nil {

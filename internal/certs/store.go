@@ -68,7 +68,7 @@ func Open(pairs []Pair, now func() time.Time) (*Store, error) {
 }
 
 // GetCertificate has the shape of the field in tls.Config. It never refuses a name:
-// the client's own check says more than a failed handshake.
+// the client's own check says more than a failed handshake (AM-2.26).
 func (s *Store) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

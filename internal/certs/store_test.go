@@ -69,6 +69,7 @@ func shown(t testing.TB, s *certs.Store, name string) string {
 	return c.ConnectionState().PeerCertificates[0].DNSNames[0]
 }
 
+// TestGetCertificateByName is AM-2.26.
 func TestGetCertificateByName(t *testing.T) {
 	ca, dir := newCA(t), t.TempDir()
 	past := time.Now().Add(-time.Hour)

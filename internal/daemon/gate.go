@@ -60,7 +60,7 @@ func (g *gate) send(a account.Account) error {
 }
 
 // offer is asked for each offer that was not answered before. A recipient that a
-// stranger's domain wrote to in the last hour already costs it nothing.
+// stranger's domain wrote to in the last hour already costs it nothing (AM-10.24, AM-10.25).
 func (g *gate) offer(ctx context.Context, o *activmail.Offer) error {
 	known, err := g.contacts.KnowsDomain(ctx, o.Origin)
 	if err != nil {

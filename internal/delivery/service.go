@@ -152,7 +152,7 @@ func (s *Service) unanswered(r Recipient, cause error, j queue.Job, now time.Tim
 	return u
 }
 
-// CodeOf is the enhanced status code (RFC 3463) for an error of a whole attempt.
+// CodeOf is the enhanced status code (RFC 3463) for an error of a whole attempt (AM-9.8).
 func CodeOf(err error) string {
 	if code := activmail.ProblemFor(err).Code; code != "" {
 		return code
@@ -185,7 +185,7 @@ func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipien
 	return err
 }
 
-// settle records updates with the bounce for those that end without delivery.
+// settle records updates with the bounce for those that end without delivery (AM-8.11, AM-8.25).
 func (s *Service) settle(ctx context.Context, m message.Message, updates []Update) ([]Update, error) {
 	var mail []byte
 	if slices.ContainsFunc(updates, Update.bounces) {
@@ -302,7 +302,7 @@ func (s *Service) Poke(ctx context.Context, j queue.Job) error {
 
 // Receipt takes in what a recipient's domain says became of one recipient. It is
 // idempotent. NotFound when from is not a domain that this message was offered to,
-// or the address is no recipient of it.
+// or the address is no recipient of it (AM-8.5, AM-8.6, AM-8.9, AM-10.29).
 func (s *Service) Receipt(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (fresh bool, err error) {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {

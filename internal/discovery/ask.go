@@ -131,6 +131,7 @@ func (f *Finder) resolve(ctx context.Context, domain vam.Domain, policy *activma
 	return resolved{endpoint: e, life: life}
 }
 
+// chooseRule is AM-2.16 to AM-2.19.
 func chooseRule(secure bool, tlsa []TLSA, policy *activmail.Policy, host string) Rule {
 	switch {
 	case len(tlsa) > 0:

@@ -69,7 +69,7 @@ type Endpoint struct {
 }
 
 // Authority is the value of ":authority": ServerName and the port, unless that is
-// 443 (RFC 9110 section 4.2.2).
+// 443 (RFC 9110 section 4.2.2) (AM-2.23).
 func (e Endpoint) Authority() string {
 	if e.Port == 443 {
 		return e.ServerName

@@ -122,7 +122,7 @@ type server struct {
 // domain does not take VAM; Unavailable when DNS does not answer, when none of the
 // servers can be used, or when the domain promised VAM ("enforce") and its records
 // are gone; the context's error. Nothing is probed: a domain without the SRV record
-// is not VAM.
+// is not VAM (AM-2.1).
 func (f *Finder) Lookup(ctx context.Context, domain vam.Domain) (*Result, error) {
 	known, ok := f.known.get(domain)
 	if !ok {
@@ -192,13 +192,13 @@ func (f *Finder) find(ctx context.Context, domain vam.Domain) (found, time.Durat
 	return got, life, ctx.Err()
 }
 
-// refuses: a single record with the target "." (RFC 2782).
+// refuses: a single record with the target "." (RFC 2782) (AM-2.2).
 func refuses(records []SRV) bool {
 	return len(records) == 1 && records[0].Target == "."
 }
 
 // absent makes the answer "not VAM", unless the domain's remembered policy promised
-// otherwise. An absence that DNSSEC proves cannot be forged and needs no promise.
+// otherwise. An absence that DNSSEC proves cannot be forged and needs no promise (AM-2.37).
 func (f *Finder) absent(ctx context.Context, domain vam.Domain, q question, why *vam.Error, ttl time.Duration, secure bool) (found, time.Duration) {
 	life := min(max(ttl, minNegative), maxNegative)
 	policy, _ := f.policy(ctx, domain, q)
@@ -233,6 +233,7 @@ func (f *Finder) servers(ctx context.Context, domain vam.Domain, q question) (fo
 	return got, min(max(life, minLife), maxLife)
 }
 
+// unusable is AM-2.25, AM-2.36.
 func unusable(domain vam.Domain, skipped []Skipped) *vam.Error {
 	var said []string
 	var causes []error

@@ -18,6 +18,7 @@ import (
 	"github.com/videoactivmail/vam/internal/discovery"
 )
 
+// TestLookupFindsBothTransports is AM-2.1, AM-2.5.
 func TestLookupFindsBothTransports(t *testing.T) {
 	d, c := newDNS(), newClock()
 	d.publish(false)
@@ -52,6 +53,7 @@ func TestLookupFindsBothTransports(t *testing.T) {
 	}
 }
 
+// TestLookupSaysNotVAM is AM-2.2, AM-2.36.
 func TestLookupSaysNotVAM(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -228,6 +230,7 @@ func TestLookupAsksOnceForMany(t *testing.T) {
 	})
 }
 
+// TestLookupSkipsWhatCannotBeUsed is AM-2.25.
 func TestLookupSkipsWhatCannotBeUsed(t *testing.T) {
 	d := newDNS()
 	srv := func(target string, port, priority uint16) discovery.SRV {
@@ -272,6 +275,7 @@ func TestLookupSkipsWhatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// TestLookupBoundsWhatADomainPublishes is AM-2.4, AM-2.8.
 func TestLookupBoundsWhatADomainPublishes(t *testing.T) {
 	d := newDNS()
 	var many []netip.Addr
@@ -294,6 +298,7 @@ func TestLookupBoundsWhatADomainPublishes(t *testing.T) {
 	}
 }
 
+// TestLookupChoosesTheFirstRuleThatApplies is AM-2.15 to AM-2.20, AM-2.23.
 func TestLookupChoosesTheFirstRuleThatApplies(t *testing.T) {
 	sum := make([]byte, 32)
 	usable := discovery.TLSA{Usage: 3, Selector: 1, MatchingType: 1, Data: sum}

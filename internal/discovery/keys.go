@@ -110,6 +110,7 @@ func (k *Keys) ask(ctx context.Context, name string) (knownKey, error) {
 	return got, nil
 }
 
+// read is AM-2.31.
 func read(name string, a Answer[string], err error) (knownKey, time.Duration) {
 	if nf := notFound(err); nf != nil {
 		e := vam.Wrap(vam.Unauthenticated, err, "DNS has no request key at %s", name).WithProblem("key-not-found")

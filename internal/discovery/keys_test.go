@@ -85,6 +85,7 @@ func TestKeysLookup(t *testing.T) {
 	}
 }
 
+// TestKeysRememberWithinBounds is AM-2.32.
 func TestKeysRememberWithinBounds(t *testing.T) {
 	good := activmail.FormatRequestKey(newKey(t))
 	for _, tc := range []struct {
@@ -124,6 +125,7 @@ func TestKeysRememberWithinBounds(t *testing.T) {
 	}
 }
 
+// TestKeysAskOnlyWhatIsAllowed is AM-3.14.
 func TestKeysAskOnlyWhatIsAllowed(t *testing.T) {
 	d := newDNS()
 	d.txt[keyB] = discovery.Answer[string]{Records: []string{activmail.FormatRequestKey(newKey(t))}, TTL: time.Hour}

@@ -89,6 +89,7 @@ func (p *policed) look(t *testing.T) (*discovery.Result, error) {
 	return p.finder.Lookup(t.Context(), "b.example")
 }
 
+// TestPolicyIsFetchedWhenThePointerChanges is AM-2.12.
 func TestPolicyIsFetchedWhenThePointerChanges(t *testing.T) {
 	p := newPoliced(activmail.ModeTesting)
 	for _, step := range []struct {
@@ -139,6 +140,7 @@ func TestPolicyIsNotFetchedWithoutPointer(t *testing.T) {
 	}
 }
 
+// TestEnforceHoldsWhenTheRecordsVanish is AM-2.9, AM-2.37.
 func TestEnforceHoldsWhenTheRecordsVanish(t *testing.T) {
 	vanish := func(p *policed) {
 		p.dns.change(func() { p.dns.srv = nil; p.dns.txt = nil })

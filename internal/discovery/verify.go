@@ -67,6 +67,7 @@ func (id identity) verifyDANE(leaf *x509.Certificate, chain []*x509.Certificate)
 	return id.verifyPKIX(leaf, chain, anchors)
 }
 
+// verifyPKIX is AM-2.22.
 func (id identity) verifyPKIX(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool) error {
 	byName := leaf.VerifyHostname(id.name()) == nil
 	bySRVID := !byName && id.rule == RuleDomain && slices.Contains(SRVIDs(leaf), SRVID(id.domain))

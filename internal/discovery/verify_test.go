@@ -63,6 +63,7 @@ func endpoint(t *testing.T, rule discovery.Rule, c *clock, roots *x509.CertPool,
 	return got.TCP[0]
 }
 
+// TestVerifyWantsTheNameOfTheRule is AM-2.22.
 func TestVerifyWantsTheNameOfTheRule(t *testing.T) {
 	c := newClock()
 	ca := authority(t, c)

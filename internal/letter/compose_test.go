@@ -75,6 +75,7 @@ This is a video message of 3 min 5 s (700 MiB).
 	}
 }
 
+// TestComposeOptionalFields is AM-12.7.
 func TestComposeOptionalFields(t *testing.T) {
 	l := sample()
 	l.Kind = vam.Voice

@@ -112,6 +112,7 @@ func (o *object) Truncate(n int64) error {
 	return nil
 }
 
+// Sync is AM-14.10.
 func (o *object) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -24,6 +24,7 @@ func letterFrom(t *testing.T, z *mailauthtest.Zone, author, signing vam.Domain) 
 	return signAs(t, key.Key.(ed25519.PrivateKey), signing, raw)
 }
 
+// TestAlignment is AM-12.8.
 func TestAlignment(t *testing.T) {
 	const dmarc = "v=DMARC1; p=none"
 	for _, tc := range []struct {

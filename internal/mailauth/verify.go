@@ -231,7 +231,7 @@ func CheckBinding(v *Verified, origin vam.Domain, mid vam.MessageID, key ed25519
 // CheckOffer proves that the mail belongs to the offer that carries it: CheckBinding,
 // and who sends is the mail's author or nobody (AM-12.10), and a header that was written
 // over the sealed log says the size that is offered (AM-12.9). The root in the header is
-// for whoever holds the log. Errors: Denied policy.
+// for whoever holds the log. Errors: Denied policy (AM-6.14).
 func CheckOffer(v *Verified, o *activmail.Offer) error {
 	if err := CheckBinding(v, o.Origin, o.MessageID, o.Key); err != nil {
 		return err

@@ -77,6 +77,7 @@ func refuse(t *testing.T, err error, kind vam.ErrorKind, problem string) {
 	}
 }
 
+// TestSignAndVerify is AM-12.6.
 func TestSignAndVerify(t *testing.T) {
 	z := &mailauthtest.Zone{}
 	s := mailauthtest.Signer(t, z, "a.example")
@@ -153,7 +154,7 @@ func TestSignRefuses(t *testing.T) {
 }
 
 // A body length, a missing or extra signature, a wrong or unusable key: each is
-// refused with the problem type of AM-12.11.
+// refused with the problem type of AM-12.11 (AM-12.1, AM-12.3, AM-12.5, AM-10.16).
 func TestVerifyRefuses(t *testing.T) {
 	type world struct {
 		z   *mailauthtest.Zone

@@ -14,7 +14,7 @@ import (
 // nothing; what it returns is durable.
 //
 // Errors: Conflict (log-position with a *activmail.PositionError, or blob-missing),
-// Invalid, TooLarge, Gone, NotFound.
+// Invalid, TooLarge, Gone, NotFound (AM-4.1).
 func (s *Service) Append(ctx context.Context, k Key, ifMatch int64, lines [][]byte) (Message, error) {
 	t, err := s.acquire(ctx, k)
 	if err != nil {
@@ -130,7 +130,7 @@ type appending struct {
 }
 
 // append validates lines, stores them with a checkpoint and wakes followers;
-// t.appending is held. After an error, what is known of the log is read again.
+// t.appending is held. After an error, what is known of the log is read again (AM-4.19, AM-5.8, AM-5.9).
 func (t *tracker) append(ctx context.Context, from int64, raw [][]byte, a appending) (_ Message, err error) {
 	if err := t.refresh(ctx); err != nil {
 		return Message{}, err
@@ -221,7 +221,7 @@ type extension struct {
 	recent   []activmail.Checkpoint
 }
 
-// extend takes lines into the log and computes the head after them.
+// extend takes lines into the log and computes the head after them (AM-4.20).
 func (t *tracker) extend(log *logState, head Head, raw [][]byte, keep bool) (extension, error) {
 	x := extension{head: head, lines: make([]Line, 0, len(raw))}
 	for i, line := range raw {

@@ -13,7 +13,7 @@ import (
 //
 // Errors: Corrupt with problem checkpoint-inconsistent when the checkpoint does not fit
 // what was seen before (both are kept as evidence) or has no signature of the message
-// key, Conflict (log-position: lines are missing before from), Invalid, TooLarge.
+// key, Conflict (log-position: lines are missing before from), Invalid, TooLarge (AM-4.7, AM-5.13).
 func (s *Service) Follow(ctx context.Context, k Key, from int64, lines [][]byte, checkpoint []byte) (Message, error) {
 	t, err := s.acquire(ctx, k)
 	if err != nil {

@@ -55,6 +55,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowRefuses is AM-5.13.
 func TestFollowRefuses(t *testing.T) {
 	h := newHost(t)
 	r := recorded(t, h, 4)

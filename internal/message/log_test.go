@@ -27,6 +27,7 @@ func position(t *testing.T, err error) int64 {
 	return pos.Size
 }
 
+// TestAppendAtAnotherPosition is AM-13.9.
 func TestAppendAtAnotherPosition(t *testing.T) {
 	h := newHost(t)
 	content := hosttest.Pattern(3*partSize, 1)
@@ -50,7 +51,7 @@ func TestAppendAtAnotherPosition(t *testing.T) {
 	}
 }
 
-// An append is all or nothing, whichever of its lines is wrong.
+// An append is all or nothing, whichever of its lines is wrong (AM-4.19).
 func TestAppendAllOrNothing(t *testing.T) {
 	h := newHost(t)
 	content := hosttest.Pattern(3*partSize, 1)
@@ -87,6 +88,7 @@ func TestAppendAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestSealChecksTheDigest is AM-13.13.
 func TestSealChecksTheDigest(t *testing.T) {
 	h := newHost(t)
 	content := hosttest.Pattern(2*partSize, 1)
@@ -236,7 +238,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// Checkpoints of all sizes are those of the tree, from memory and from the store.
+// Checkpoints of all sizes are those of the tree, from memory and from the store (AM-5.9).
 func TestSignPrefixAndEdge(t *testing.T) {
 	h := newHost(t)
 	k := h.Draft()
@@ -274,7 +276,7 @@ func TestSignPrefixAndEdge(t *testing.T) {
 	}
 }
 
-// A follower of the live edge gets a checkpoint that ends with the line it waits for.
+// A follower of the live edge gets a checkpoint that ends with the line it waits for (AM-7.10).
 func TestSignEdgeOfTheLastLines(t *testing.T) {
 	h := newHost(t)
 	k := h.Draft()

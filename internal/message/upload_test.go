@@ -19,6 +19,7 @@ import (
 	"github.com/videoactivmail/vam/internal/message"
 )
 
+// TestUploadInAnyOrderAndTwice is AM-13.7.
 func TestUploadInAnyOrderAndTwice(t *testing.T) {
 	h := newHost(t)
 	content := hosttest.Pattern(10*partSize+7, 1)
@@ -367,6 +368,7 @@ func TestUploadProperty(t *testing.T) {
 	})
 }
 
+// TestMissingWithoutMedia is AM-13.8.
 func TestMissingWithoutMedia(t *testing.T) {
 	h := newHost(t)
 	k := h.Draft()

@@ -50,7 +50,7 @@ func (w *Writer) Total() int64 {
 }
 
 // WritePart writes the verified bytes of a main-track record at its offset. They
-// can be read at once and are durable after the next Flush.
+// can be read at once and are durable after the next Flush (AM-4.22).
 func (w *Writer) WritePart(off int64, p []byte) error {
 	if _, err := w.obj.WriteAt(p, off); err != nil {
 		return err

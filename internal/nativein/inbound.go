@@ -22,7 +22,7 @@ type Inbound struct {
 
 var _ amserver.Inbound = Inbound{}
 
-// PutOffer implements amserver.Inbound.
+// PutOffer implements amserver.Inbound (AM-6.3).
 func (i Inbound) PutOffer(ctx context.Context, req amserver.OfferRequest) (amserver.OfferResult, error) {
 	for _, a := range req.Offer.Envelope.To {
 		if !i.Hosts(a.Domain) {
@@ -45,7 +45,7 @@ func (i Inbound) OfferState(ctx context.Context, req amserver.StateRequest) (act
 	return i.Reception.State(ctx, message.Key{Origin: req.Origin, ID: req.MessageID}, req.Offer)
 }
 
-// Poke implements amserver.Inbound.
+// Poke implements amserver.Inbound (AM-6.31).
 func (i Inbound) Poke(ctx context.Context, req amserver.PokeRequest) error {
 	k := message.Key{Origin: req.Origin, ID: req.MessageID}
 	if i.Pokes != nil {

@@ -49,7 +49,7 @@ type Peers struct {
 	media map[amclient.Network]*atomic.Int64 // octets that were asked for and answered; read-only map
 }
 
-// pair is who speaks to whom: requests are signed by one domain.
+// pair is who speaks to whom: requests are signed by one domain (AM-2.24).
 type pair struct{ as, to vam.Domain }
 
 type peer struct {
@@ -106,7 +106,7 @@ func (p *Peers) Media(n amclient.Network) int64 {
 }
 
 // client returns the client for a pair of domains with one more user; call done.
-// Errors: NotVAM, Unavailable.
+// Errors: NotVAM, Unavailable (AM-7.31, AM-14.4).
 func (p *Peers) client(ctx context.Context, as, to vam.Domain) (_ *amclient.Client, done func(), err error) {
 	found, err := p.o.Finder.Lookup(ctx, to)
 	if err != nil {
@@ -165,6 +165,7 @@ func (p *Peers) evict() {
 	}
 }
 
+// endpoints is AM-11.12.
 func endpoints(r *discovery.Result) []amclient.Endpoint {
 	out := make([]amclient.Endpoint, 0, len(r.TCP)+len(r.UDP))
 	add := func(network amclient.Network, list []discovery.Endpoint) {

@@ -46,7 +46,7 @@ type Destination struct {
 	Reason   string
 }
 
-// Want is what a worker asks Lease for.
+// Want is what a worker asks Lease for (AM-14.7).
 type Want struct {
 	Owner      string // names the process
 	Kinds      []Kind

@@ -60,7 +60,7 @@ func (s *Service) decide(ctx context.Context, t *Taking, a vam.Address, o *activ
 }
 
 // judge is the rule for one recipient: who receives it and whether it is accepted,
-// held or rejected, with the reason of a rejection.
+// held or rejected, with the reason of a rejection (AM-6.17, AM-6.21).
 func (s *Service) judge(ctx context.Context, k message.Key, a, author vam.Address, o *activmail.Offer) (verdict, error) {
 	acct, err := s.o.Accounts.Resolve(ctx, a)
 	if vam.KindOf(err) == vam.NotFound && err != nil {
@@ -100,7 +100,7 @@ func (s *Service) judge(ctx context.Context, k message.Key, a, author vam.Addres
 }
 
 // loops refuses a chain of forwards that is too long, or that a program closed into a
-// circle (AM-6.29).
+// circle (AM-6.29) (AM-6.28).
 func (s *Service) loops(o *activmail.Offer, own vam.Domain) error {
 	limit := s.o.Messages.Limits().Forwards
 	if len(o.Forwards) > limit {

@@ -37,7 +37,7 @@ func (s *Service) Accept(ctx context.Context, acct account.Account, k message.Ke
 
 // Decline refuses a held message. The author is not told unless tell is set: then a
 // silent refusal looks like no decision, up to the lapse that would have been (AM-8.3).
-// Declining it again is no error. Conflict when it was decided otherwise.
+// Declining it again is no error. Conflict when it was decided otherwise (AM-6.23).
 func (s *Service) Decline(ctx context.Context, acct account.Account, k message.Key, tell bool) error {
 	e, err := s.store.InboxEntry(ctx, acct.ID, k)
 	if err != nil || e.State == mailbox.Declined {

@@ -97,7 +97,7 @@ type answer struct {
 // live follows the edge of a message that is still being made: entries are asked
 // for before they exist, so that none waits for a round trip. It returns when the
 // log has ended or more is to be fetched than the next line; more says that the origin
-// spoke of lines that are not here.
+// spoke of lines that are not here (AM-7.12).
 func (t *transfer) live(ctx context.Context, next int64) (more bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup

@@ -12,7 +12,7 @@ import (
 )
 
 // Receipt is the queue handler of queue.Receipt: it tells the origin, for as long as
-// the job's deadline allows (AM-8.12).
+// the job's deadline allows (AM-8.12) (AM-8.12).
 func (s *Service) Receipt(ctx context.Context, j queue.Job) error {
 	r, err := activmail.ParseReceipt(j.Payload, s.o.Messages.Limits())
 	if err != nil {

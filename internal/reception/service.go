@@ -97,7 +97,7 @@ func New(store Store, o Options) *Service {
 //
 // Errors: Conflict (offer-conflict), Denied and Unauthenticated (the mail), Invalid,
 // TooLarge, OverQuota (disk full), Unavailable (DNS), Gone (revoked, expired), Corrupt
-// (checkpoint-inconsistent).
+// (checkpoint-inconsistent) (AM-6.15).
 func (s *Service) Offer(ctx context.Context, o *activmail.Offer, body []byte) (answer activmail.OfferAnswer, fresh bool, err error) {
 	k := message.Key{Origin: o.Origin, ID: o.MessageID}
 	digest := activmail.Sum(sha256.Sum256(body))
@@ -222,6 +222,7 @@ func (s *Service) room(ctx context.Context, size vam.Bytes) error {
 	return nil
 }
 
+// taking is AM-5.7.
 func (s *Service) taking(k message.Key, o *activmail.Offer, mail Mail, digest activmail.Sum) Taking {
 	now := s.o.Now()
 	return Taking{

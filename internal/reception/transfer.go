@@ -53,7 +53,7 @@ func (s *Service) newTransfer(k message.Key, origin Origin) *transfer {
 }
 
 // run follows the log and fetches media side by side until everything that the sealed
-// log names is here, and durable.
+// log names is here, and durable (AM-7.23, AM-7.26, AM-7.28).
 func (t *transfer) run(ctx context.Context) error {
 	w, err := t.s.o.Messages.Writer(ctx, t.k)
 	if err != nil {

@@ -51,6 +51,7 @@ func boolInt(b bool) int {
 	return 0
 }
 
+// TestDecodeText is AM-12.12.
 func TestDecodeText(t *testing.T) {
 	for _, tc := range []struct{ in, want string }{
 		{"plain", "plain"},

@@ -36,7 +36,7 @@ func scanEntry(row scanner, e *mailbox.Entry) error {
 	return parseAddress(sender, &e.From)
 }
 
-// insertEntry leaves an entry that is there as it is.
+// insertEntry leaves an entry that is there as it is (AM-6.19).
 func insertEntry(ctx context.Context, tx *sql.Tx, e mailbox.Entry) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO entry (`+entryColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
 		ON CONFLICT (account, folder, origin, mid) DO NOTHING`,
@@ -82,7 +82,7 @@ func (s Mailboxes) FindEntries(ctx context.Context, account int64, part string, 
 	return out, err
 }
 
-// MarkSeen implements mailbox.Store.
+// MarkSeen implements mailbox.Store (AM-8.10).
 func (s Mailboxes) MarkSeen(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID, at time.Time) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		return changeOne(ctx, tx, "message in this mailbox", `UPDATE entry SET changed = CASE seen WHEN 0 THEN ?4 ELSE changed END, seen = 1

@@ -288,7 +288,7 @@ func withdraw(ctx context.Context, tx *sql.Tx, k message.Key, now time.Time) err
 	return moveRcpts(ctx, tx, k, move{from: []vam.RecipientState{vam.Held, vam.Accepted, vam.Stored}, to: vam.Withdrawn, event: activmail.EventWithdrawn, text: text, at: now})
 }
 
-// pokeHorizon is how long a peer that cannot be reached is told of a change.
+// pokeHorizon is how long a peer that cannot be reached is told of a change (AM-6.32).
 const pokeHorizon = 14 * 24 * time.Hour
 
 func scanDomain(row scanner, d *vam.Domain) error { return row.Scan(d) }

@@ -72,7 +72,7 @@ func (s Receptions) Offered(ctx context.Context, k message.Key, id vam.MessageID
 	return o, err
 }
 
-// Take implements reception.Store.
+// Take implements reception.Store (AM-12.13).
 func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.Offered, err error) {
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		if _, err := s.db.insertMessage(ctx, tx, t.Message, nil, t.Mail); err != nil {

@@ -35,7 +35,7 @@ type job struct {
 // another process holds the database; Conflict for a broken constraint; Corrupt;
 // Unavailable when the database cannot be written, or a flush failed and a restart
 // is needed. After any error nothing of fn is kept, but for a failed flush: then a
-// restart may find it.
+// restart may find it (AM-14.10, AM-8.13).
 func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

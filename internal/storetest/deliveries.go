@@ -51,6 +51,7 @@ func testOffer(w *world) {
 	w.equal("the recipients of nothing", len(got(w.Deliveries.Recipients(w.Context(), w.key(home)))(w)), 0)
 }
 
+// testOfferBody is AM-6.5.
 func testOfferBody(w *world) {
 	k, offers := w.sent(w.account("bob"), "amy@away.example")
 	save := func(body string, token byte) string {
@@ -195,6 +196,7 @@ func (w *world) bounce() *delivery.Bounce {
 	}
 }
 
+// testBounce is AM-8.11, AM-8.25.
 func testBounce(w *world) {
 	bob := w.account("bob")
 	k, _ := w.sent(bob, "amy@away.example")
@@ -241,6 +243,7 @@ func testBounceAlone(w *world) {
 	})
 }
 
+// testTokens is AM-10.19.
 func testTokens(w *world) {
 	k, offers := w.sent(w.account("bob"), "amy@away.example", "carl@third.example")
 	end := w.now().Add(time.Hour)

@@ -204,7 +204,7 @@ func testStatesGoOn(w *world) {
 
 func second[A any](_ A, err error) error { return err }
 
-// A poke is for who was offered the message, when the log goes on where nobody follows.
+// A poke is for who was offered the message, when the log goes on where nobody follows (AM-6.30, AM-6.32).
 func testPokes(w *world) {
 	bob := w.account("bob")
 	k, offers := w.sent(bob, "amy@away.example", "carl@third.example")

@@ -42,6 +42,7 @@ func Receptions(t *testing.T, open Opener) {
 	})
 }
 
+// testTake is AM-12.13.
 func testTake(w *world) {
 	bob, ann := w.account("bob"), w.account("ann")
 	k := w.key(away)

@@ -32,7 +32,7 @@ const (
 //
 // Errors: Invalid, TooLarge, Denied (From is not the account's), OverQuota,
 // Conflict (sent already, the id is somebody else's, or it has other media), NotFound
-// (MediaOf is no message of the account).
+// (MediaOf is no message of the account) (AM-5.6, AM-13.3, AM-13.4).
 func (s *Service) Put(ctx context.Context, acct account.Account, id vam.MessageID, d Draft) (message.Message, bool, error) {
 	if err := s.check(ctx, acct, &d); err != nil {
 		return message.Message{}, false, err
@@ -160,7 +160,7 @@ func checkTimes(d Draft, now time.Time) error {
 	return nil
 }
 
-// fits refuses a draft that cannot be kept, and one that cannot become what it says.
+// fits refuses a draft that cannot be kept, and one that cannot become what it says (AM-13.16).
 func (s *Service) fits(ctx context.Context, acct account.Account, k message.Key, d Draft) error {
 	size := d.Size
 	if limit := s.o.Messages.Limits().Message; size > limit {

@@ -113,7 +113,7 @@ func (s *Service) typed(lines [][]byte, mediaType string) ([][]byte, error) {
 	return lines, nil
 }
 
-// tooLong reports whether a live message is over its time.
+// tooLong reports whether a live message is over its time (AM-10.23).
 func (s *Service) tooLong(m message.Message) bool {
 	return s.o.MaxLive > 0 && m.Head.State == vam.Live && !m.SentAt.IsZero() && s.o.Now().Sub(m.SentAt) > s.o.MaxLive
 }

@@ -18,7 +18,7 @@ import (
 // out live. Sending twice is no error and changes nothing.
 //
 // Errors: NotFound, Gone (revoked), Busy (too many messages), Invalid (its times are
-// over), and those of the letter.
+// over), and those of the letter (AM-8.14, AM-13.12).
 func (s *Service) Send(ctx context.Context, acct account.Account, k message.Key) (message.Message, error) {
 	d, err := s.own(ctx, acct, k)
 	if err != nil {
@@ -82,7 +82,7 @@ func headerOf(m message.Message) activmail.MessageHeader {
 }
 
 // offers groups the recipients: those in To by domain, at most 100 in one offer,
-// and each Bcc alone, so that nobody learns of it.
+// and each Bcc alone, so that nobody learns of it (AM-6.24).
 func (s *Service) offers(k message.Key, d Draft, now time.Time) []delivery.Offer {
 	deliverBy := d.DeliverBy
 	if deliverBy.IsZero() {
@@ -151,7 +151,7 @@ func (s *Service) cut(ctx context.Context, k message.Key) error {
 
 // Revoke takes a message back: whoever does not have it yet never gets it, the
 // others are told. The store queues the pokes in the commit of the revoke record.
-// Conflict when it was not sent: discard it.
+// Conflict when it was not sent: discard it (AM-8.15, AM-13.14).
 func (s *Service) Revoke(ctx context.Context, acct account.Account, k message.Key) (message.Message, error) {
 	if _, err := s.own(ctx, acct, k); err != nil {
 		return message.Message{}, err

@@ -64,7 +64,7 @@ func New(store Store, o Options) *Service {
 }
 
 // own returns the draft of a message of the account. NotFound also for somebody
-// else's: there is no oracle for ids.
+// else's: there is no oracle for ids (AM-13.2).
 func (s *Service) own(ctx context.Context, acct account.Account, k message.Key) (Draft, error) {
 	d, owner, err := s.store.Draft(ctx, k)
 	if err == nil && owner == acct.ID {

@@ -109,6 +109,7 @@ func (d *desk) sent(t *testing.T, acct account.Account, x submission.Draft, cont
 	return m
 }
 
+// TestPut is AM-13.3, AM-13.4.
 func TestPut(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	id := d.id()
@@ -136,6 +137,7 @@ func TestPut(t *testing.T) {
 	wantKind(t, err, vam.NotFound, "")
 }
 
+// TestPutRefuses is AM-10.18.
 func TestPutRefuses(t *testing.T) {
 	limits := activmail.DefaultLimits()
 	limits.Message = 1000
@@ -210,6 +212,7 @@ func TestAliases(t *testing.T) {
 	}
 }
 
+// TestQuota is AM-13.16.
 func TestQuota(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	carol := d.Account("carol@b.example", 1000)
@@ -289,6 +292,7 @@ func TestDiskFull(t *testing.T) {
 	wantKind(t, err, vam.OverQuota, "disk-full")
 }
 
+// TestOthersMessages is AM-13.2.
 func TestOthersMessages(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	m := d.sent(t, d.alice, submission.Draft{To: to(t, "bob@c.example"), Kind: vam.File}, []byte("private"))
@@ -319,6 +323,7 @@ func TestOthersMessages(t *testing.T) {
 	}
 }
 
+// TestSend is AM-6.24, AM-8.14, AM-13.12.
 func TestSend(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	x := submission.Draft{
@@ -478,6 +483,7 @@ func TestNotBefore(t *testing.T) {
 	}
 }
 
+// TestAppendRefuses is AM-4.18, AM-13.10.
 func TestAppendRefuses(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	m := d.put(t, d.alice, d.id(), submission.Draft{To: to(t, "bob@c.example"), Kind: vam.File})
@@ -505,6 +511,7 @@ func TestAppendRefuses(t *testing.T) {
 	wantKind(t, err, vam.Conflict, "log-position")
 }
 
+// TestRevokeAndDiscard is AM-8.15, AM-13.14.
 func TestRevokeAndDiscard(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	x := submission.Draft{To: to(t, "bob@c.example", "carol@d.example"), Kind: vam.File}

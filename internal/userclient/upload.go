@@ -258,7 +258,7 @@ func partLine(sum activmail.Sum, n int64) ([]byte, error) {
 	return activmail.Record{Kind: activmail.RecordPart, Blob: sum, Length: vam.Bytes(n)}.MarshalLine()
 }
 
-// appendLines appends, and takes it for done when the answer to a first try was lost.
+// appendLines appends, and takes it for done when the answer to a first try was lost (AM-13.11).
 func (u *Upload) appendLines(ctx context.Context, at int64, lines [][]byte) (userwire.Message, error) {
 	m, err := u.Client.Append(ctx, u.ID, at, lines)
 	var pos *activmail.PositionError

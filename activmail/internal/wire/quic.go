@@ -11,7 +11,7 @@ import (
 )
 
 // ServerQUIC are the QUIC settings of a server. There is no 0-RTT: what a peer asks for
-// must not be replayed (AM-11.4).
+// must not be replayed (AM-11.4) (AM-11.9).
 func ServerQUIC(count *Counter) *quic.Config {
 	return &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
@@ -33,7 +33,7 @@ func ServerQUIC(count *Counter) *quic.Config {
 // it is given up.
 const KeepAlive = 2 * time.Second
 
-// ClientQUIC are the QUIC settings of a client.
+// ClientQUIC are the QUIC settings of a client (AM-11.7, AM-11.13).
 func ClientQUIC(count *Counter) *quic.Config {
 	return &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
