@@ -178,7 +178,9 @@ func dialError(err error, e Endpoint, addr netip.AddrPort) error {
 	var own *vam.Error
 	switch {
 	case errors.As(err, &own) && own.Kind != vam.Internal: // of Verify
-		return err
+		e := *own
+		e.Cause = err
+		return &e
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return vam.Wrap(vam.Unavailable, err, "what answers at %v over %s has no valid certificate of %s", addr, e.Network, e.ServerName)
 	}

@@ -74,6 +74,7 @@ func fetch(t *testing.T, c *amclient.Client, pull amclient.Pull, from, to int) (
 // A network that does not let anything through costs a moment and no request, whichever
 // it is (AM-11.11).
 func TestNetworkThatIsShut(t *testing.T) {
+	t.Parallel()
 	content := randomBytes(100_000)
 	for _, row := range []struct {
 		name string
@@ -132,11 +133,12 @@ func (p *paths) preferUDP(t *testing.T, c *amclient.Client, pull amclient.Pull, 
 // What was measured decides what carries a transfer, and a network that goes away during
 // one costs the time of a stall: the rest comes over the other.
 func TestMeasuredNetworkGoesAway(t *testing.T) {
+	t.Parallel()
 	slow := netem.Even(0, 2*vam.MiB)
 	p := newPaths(t, slow, netem.Even(0, 0))
 	content := randomBytes(1 << 20)
 	_, pull := p.fileMessage(t, content)
-	c := p.client(t, amclient.Options{Stall: 300 * time.Millisecond, Lanes: 1})
+	c := p.client(t, amclient.Options{Stall: time.Second, Lanes: 1})
 	p.preferUDP(t, c, pull, content)
 
 	p.udp.SetShape(netem.ToClient, netem.Shape{Rate: vam.MiB}) // so that the outage comes before the end
@@ -172,10 +174,11 @@ func TestMeasuredNetworkGoesAway(t *testing.T) {
 // A connection that is up and leads nowhere is found out by a request that gets no
 // answer, which then goes over the other network within the same call.
 func TestDeadConnection(t *testing.T) {
+	t.Parallel()
 	p := newPaths(t, netem.Even(0, 2*vam.MiB), netem.Even(0, 0))
 	content := randomBytes(1 << 20)
 	_, pull := p.fileMessage(t, content)
-	c := p.client(t, amclient.Options{Stall: 300 * time.Millisecond, Lanes: 1})
+	c := p.client(t, amclient.Options{Stall: time.Second, Lanes: 1})
 	p.preferUDP(t, c, pull, content)
 	p.udp.Outage(true)
 	got, network, err := fetch(t, c, pull, 0, len(content))
@@ -195,6 +198,7 @@ func TestDeadConnection(t *testing.T) {
 
 // A download over TCP that is cut, wherever, is continued where it stopped.
 func TestCuts(t *testing.T) {
+	t.Parallel()
 	content := randomBytes(300_000)
 	for _, how := range []netem.Ending{netem.Fin, netem.Rst} {
 		for _, at := range []int64{1, 1000, 5000, 20_000, 150_000, 299_000} {
@@ -225,16 +229,15 @@ func TestCuts(t *testing.T) {
 // On a slow path one frame of HTTP/2 takes longer than the patience for silence, and
 // silence it is not.
 func TestSlowPath(t *testing.T) {
-	bothModes(t, func(t *testing.T, mode amclient.Mode) {
-		slow := netem.Even(0, vam.MiB)
-		p := newPaths(t, slow, slow)
-		content := randomBytes(600_000)
-		_, pull := p.fileMessage(t, content)
-		c := p.client(t, amclient.Options{Mode: mode, Stall: 100 * time.Millisecond, Lanes: 1})
-		if got, _, err := fetch(t, c, pull, 0, len(content)); err != nil || !bytes.Equal(got, content) {
-			t.Errorf("%d octets, %v", len(got), err)
-		}
-	})
+	t.Parallel()
+	slow := netem.Even(0, 256*vam.KiB)
+	p := newPaths(t, slow, slow)
+	content := randomBytes(450_000) // in frames of 64, 128 and 247 KiB
+	_, pull := p.fileMessage(t, content)
+	c := p.client(t, amclient.Options{Mode: amclient.TCPOnly, Stall: 700 * time.Millisecond, Lanes: 1})
+	if got, _, err := fetch(t, c, pull, 0, 0); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d octets, %v", len(got), err)
+	}
 }
 
 // A connection that ended while nobody used it is no failure of its network: the request
@@ -256,6 +259,7 @@ func TestConnectionThatEndedMeanwhile(t *testing.T) {
 
 // A NAT that gives the client another port during a download does not end it (AM-11.13).
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	const rate = 2 * vam.MiB
 	p := newPaths(t, netem.Even(0, 0), netem.Even(10*time.Millisecond, rate))
 	content := randomBytes(3 << 20)
@@ -289,6 +293,7 @@ func TestRebinding(t *testing.T) {
 
 // Loss, doubles and disorder below QUIC do not reach the reader.
 func TestBadUDP(t *testing.T) {
+	t.Parallel()
 	shapes := netem.Even(4*time.Millisecond, 0)
 	for i := range shapes {
 		shapes[i].Loss, shapes[i].Duplicate, shapes[i].Reorder = 0.02, 0.02, 0.05
@@ -304,6 +309,7 @@ func TestBadUDP(t *testing.T) {
 
 // A mode that forces a network uses no other, also where that one fails.
 func TestForcedNetworks(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []amclient.Mode{amclient.TCPOnly, amclient.UDPOnly} {
 		t.Run(string(mode), func(t *testing.T) {
 			p := newPaths(t, netem.Even(0, 0), netem.Even(0, 0))

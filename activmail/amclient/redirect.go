@@ -115,7 +115,7 @@ const store Network = "store"
 func storeURL(location string) (*url.URL, error) {
 	u, err := url.Parse(location)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil:
+	case err != nil || u.Hostname() == "" || u.User != nil:
 		return nil, vam.Errorf(vam.Invalid, "the peer redirects to something that is no URL of a store")
 	case u.Scheme != "https":
 		return nil, vam.Errorf(vam.Denied, "the peer redirects to %s:, and only https is followed", u.Scheme).WithProblem("policy")

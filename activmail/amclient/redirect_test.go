@@ -96,6 +96,7 @@ func newTheatre(t *testing.T) *theatre {
 // A puller follows one redirect, to a public address over https, without its token, and
 // believes the octets only (AM-7.8, AM-2.7).
 func TestRedirects(t *testing.T) {
+	t.Parallel()
 	blob := bytes.Repeat([]byte("stored"), 500)
 	sum := activmail.Sum(sha256.Sum256(blob))
 	fine := answering(200, blob)
