@@ -104,14 +104,21 @@ func New(o Options) *Service {
 	return &Service{o: o}
 }
 
+// maxOrphans is more than crashes leave behind: each start removes those of the last.
+const maxOrphans = 100
+
 // Recover removes media objects that no row names: what a crash between making the
 // object and naming it left behind. Call it before anything else uses the store.
+// Conflict when so many are not named that the database is not the one that the media
+// belongs to: then nothing is removed.
 func (s *Service) Recover(ctx context.Context) error {
 	var orphans []blob.ID
+	all := 0
 	for id, err := range s.o.Blobs.List(ctx) {
 		if err != nil {
 			return err
 		}
+		all++
 		known, err := s.o.Store.HasMedia(ctx, id)
 		if err != nil {
 			return err
@@ -119,6 +126,9 @@ func (s *Service) Recover(ctx context.Context) error {
 		if !known {
 			orphans = append(orphans, id)
 		}
+	}
+	if n := len(orphans); n > maxOrphans && n > all/2 {
+		return vam.Errorf(vam.Conflict, "the database names only %d of the %d media files beside it: it was not restored together with them; restore it, or move the media away", all-n, all)
 	}
 	for _, id := range orphans {
 		s.o.Log.Warn("removing media that no message names", "media", id)
@@ -129,12 +139,16 @@ func (s *Service) Recover(ctx context.Context) error {
 	return nil
 }
 
-// Run sweeps until ctx ends.
+// Run sweeps until ctx ends. After the clock was set by more than minutes it waits for
+// an hour.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
+	var clock steadiness
 	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if now := s.o.Now(); !clock.trust(now, time.Now()) {
+			s.o.Log.Warn("the clock was set; nothing expires before it has gone on for an hour", "now", now)
+		} else if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.o.Log.Error("a sweep did not finish; it goes on at the next one", "err", err)
 		}
 		select {
