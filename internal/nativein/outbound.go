@@ -248,7 +248,8 @@ func (o Outbound) Proof(ctx context.Context, pull amserver.Pull, req amserver.Pr
 		return activmail.Proof{}, err
 	}
 	if req.Size > m.Head.Lines {
-		return activmail.Proof{}, vam.Errorf(vam.Invalid, "the log has %d lines, not %d", m.Head.Lines, req.Size)
+		return activmail.Proof{}, vam.Wrap(vam.Conflict, &activmail.PositionError{Size: m.Head.Lines}, "the log has %d lines, not %d", m.Head.Lines, req.Size).
+			WithProblem("log-position")
 	}
 	leaves := o.Messages.Leaves(ctx, m.Key)
 	if req.Inclusion {
