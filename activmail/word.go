@@ -3,6 +3,7 @@ package activmail
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The small grammars that several documents share.
@@ -138,7 +139,7 @@ func isEnhancedCode(s string) bool {
 // isSentence reports whether s may be shown to a person: printable (AM-1.17), at most
 // 500 octets.
 func isSentence(s string) bool {
-	return len(s) <= maxSentence && !strings.ContainsFunc(s, isUnprintable)
+	return len(s) <= maxSentence && utf8.ValidString(s) && !strings.ContainsFunc(s, isUnprintable)
 }
 
 // maxSentence is the greatest length in octets of a text for people in a document.

@@ -80,6 +80,14 @@ func (b *Buckets) Take(key string, r Rate, n int) error {
 	return nil
 }
 
+// Full reports whether nothing of the key's bucket is taken; it takes nothing.
+func (b *Buckets) Full(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x := b.keys[key]
+	return x == nil || x.l.TokensAt(b.now()) >= float64(x.rate.burst())
+}
+
 // bucket finds or makes the bucket of a key; mu is held.
 func (b *Buckets) bucket(key string, r Rate, now time.Time) *rate.Limiter {
 	x := b.keys[key]

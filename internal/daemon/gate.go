@@ -73,14 +73,20 @@ func (g *gate) offer(ctx context.Context, o *activmail.Offer) error {
 	if err := g.refused("limits.strangers.offers", g.offers.Take(key, rateOf(g.limits.Strangers.Offers), 1)); err != nil {
 		return err
 	}
-	fresh := 0
+	var fresh []string
 	limit := rateOf(g.limits.Strangers.Recipients)
 	for _, a := range o.Envelope.To {
-		if g.known.Take(key+" "+a.Key(), admission.Rate{Events: 1, Per: limit.Per, Burst: 1}, 1) == nil {
-			fresh++
+		if pair := key + " " + a.Key(); g.known.Full(pair) {
+			fresh = append(fresh, pair)
 		}
 	}
-	return g.refused("limits.strangers.recipients", g.recipients.Take(key, limit, fresh))
+	if err := g.refused("limits.strangers.recipients", g.recipients.Take(key, limit, len(fresh))); err != nil {
+		return err // and whom it asked for is as fresh as before
+	}
+	for _, pair := range fresh {
+		_ = g.known.Take(pair, admission.Rate{Events: 1, Per: limit.Per, Burst: 1}, 1)
+	}
+	return nil
 }
 
 // pull is asked before size octets are fetched from a domain. A message that is larger

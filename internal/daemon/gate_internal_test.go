@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/telemetry"
+)
+
+// friends are the domains that somebody here writes with.
+type friends map[vam.Domain]bool
+
+func (f friends) KnowsDomain(_ context.Context, d vam.Domain) (bool, error) { return f[d], nil }
+
+// TestGate counts how much of each kind passes at once, and after an hour.
+func TestGate(t *testing.T) {
+	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+	g := newGate(config.Default().Limits, friends{"known.example": true}, telemetry.NewMetrics("", ""), func() time.Time { return now })
+	passed := func(ask func(i int) error) (n int) {
+		t.Helper()
+		for i := range 5000 {
+			if err := ask(i); err == nil {
+				n++
+			} else if vam.KindOf(err) != vam.Busy || activmail.ProblemFor(err).Name != "rate" {
+				t.Fatalf("refused with %v", err)
+			}
+		}
+		return n
+	}
+	offer := func(from vam.Domain, to func(i int) string) func(int) error {
+		return func(i int) error {
+			a, err := vam.ParseAddress(to(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g.offer(t.Context(), &activmail.Offer{Origin: from, Envelope: activmail.Envelope{To: []vam.Address{a}}})
+		}
+	}
+	bob := func(int) string { return "bob@b.example" }
+	anybody := func(i int) string { return string(rune('a'+i%26)) + "x@b.example" }
+	twice := func(i int) string { return anybody(i / 2) } // whom it was refused once it asks for again
+	k := message.Key{Origin: "a.example", ID: vam.NewMessageID(now)}
+	at := func(ip string) context.Context {
+		return context.WithValue(t.Context(), remoteKey{}, netip.MustParseAddr(ip))
+	}
+	for _, tc := range []struct {
+		name string
+		ask  func(int) error
+		want int
+	}{
+		{"offers of a stranger (AM-10.24)", offer("stranger.example", bob), 20},
+		{"different recipients of a stranger (AM-10.24, AM-6.17)", offer("other.example", anybody), 5},
+		{"the same twice (AM-10.24)", offer("third.example", twice), 10},
+		{"offers of a known domain (AM-10.25)", offer("known.example", anybody), 2000},
+		{"octets of a known domain in GiB (AM-10.25)", func(int) error { return g.pull("known.example", vam.GiB) }, 50},
+		{"pokes of one message (AM-10.26)", func(int) error { return g.poke(k) }, 10},
+		{"keys for one network (AM-10.27, AM-3.14)", func(i int) error { return g.keyLookup(at("2001:db8::" + string(rune('1'+i%9)))) }, 60},
+		{"keys for another network", func(int) error { return g.keyLookup(at("192.0.2.1")) }, 60},
+		{"pokes of another message", func(int) error {
+			return g.poke(message.Key{Origin: "c.example", ID: k.ID})
+		}, 10},
+	} {
+		if got := passed(tc.ask); got != tc.want {
+			t.Errorf("%s: %d passed, %d is right", tc.name, got, tc.want)
+		}
+	}
+}
