@@ -12,6 +12,7 @@ import (
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/hosttest"
+	"github.com/videoactivmail/vam/internal/mailauth/mailauthtest"
 	"github.com/videoactivmail/vam/internal/mailbox"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/queue"
@@ -308,5 +309,31 @@ func TestFarBehind(t *testing.T) {
 	w.wantState(mailbox.Stored)
 	if w.origin.entries > 0 {
 		t.Errorf("%d entries were asked for", w.origin.entries)
+	}
+}
+
+// TestWhoIsAsked is AM-7.31 and AM-14.4: what is pulled is pulled from the origin of the
+// offer, in the name of the recipients' domain, and from nobody else.
+func TestWhoIsAsked(t *testing.T) {
+	w, _ := accepted(t, 1000, hosttest.Options{})
+	w.work()
+	if !slices.Equal(w.origin.opened, []string{"b.example asks a.example"}) {
+		t.Errorf("asked were %q", w.origin.opened)
+	}
+}
+
+// TestSameIDOfAnotherOrigin is AM-1.3: a message id names a message at its origin only.
+func TestSameIDOfAnotherOrigin(t *testing.T) {
+	w, _ := accepted(t, 1000, hosttest.Options{})
+	w.work()
+	signer := mailauthtest.Signer(t, w.zone, "c.example")
+	other := hosttest.NewRecording(t, "c.example", w.Clock.Now())
+	other.Key.ID = w.rec.Key.ID
+	other.AddFile([]byte("another film"), 100)
+	other.Seal()
+	w.wantAnswer(other.Offer(signer, w.Clock.Now(), other.Size(), w.bob.Address), activmail.AnswerAccepted, "")
+	entries, err := w.DB.Mailboxes().Entries(t.Context(), w.bob.ID, mailbox.Filter{Folder: mailbox.Inbox})
+	if err != nil || len(entries) != 2 || entries[0].State == entries[1].State {
+		t.Errorf("the inbox has %+v: %v", entries, err)
 	}
 }

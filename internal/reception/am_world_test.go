@@ -37,11 +37,15 @@ type origin struct {
 	entries  int                            // asked for
 	busy     int                            // requests for media and blobs under way
 	most     int                            // of them at a time
+	opened   []string                       // which origin was asked, and in whose name
 	receipts []activmail.Receipt            // that it was told
 	during   func(context.Context, *origin) // called in each request for media
 }
 
-func (o *origin) Origin(_ context.Context, _ vam.Domain, _ message.Key, token activmail.Token) (reception.Origin, error) {
+func (o *origin) Origin(_ context.Context, as vam.Domain, k message.Key, token activmail.Token) (reception.Origin, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.opened = append(o.opened, string(as)+" asks "+string(k.Origin))
 	return source{o, token}, nil
 }
 
@@ -197,6 +201,7 @@ type world struct {
 	origin *origin
 	rec    *hosttest.Recording
 	signer *mailauth.Signer
+	zone   *mailauthtest.Zone
 	bob    account.Account
 	errs   []error // of the last work
 }
@@ -205,6 +210,7 @@ func newWorld(t *testing.T, o hosttest.Options) *world {
 	t.Helper()
 	w := &world{t: t, origin: &origin{}}
 	o.Zone, o.Peers = new(mailauthtest.Zone), w.origin
+	w.zone = o.Zone
 	w.signer = mailauthtest.Signer(t, o.Zone, "a.example")
 	w.Host = hosttest.New(t, o)
 	w.bob = w.Account("bob@b.example", 0)
