@@ -136,7 +136,7 @@ func TestSignRequestRefuses(t *testing.T) {
 	}
 }
 
-// TestFreshNonces: each attempt has its own (AM-3.7).
+// TestFreshNonces: each attempt has its own (AM-3.7) (AM-14.9).
 func TestFreshNonces(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {

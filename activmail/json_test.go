@@ -250,7 +250,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestDocumentsAreBounded: octets over the limit are refused unread (AM-10.13, AM-10.31).
+// TestDocumentsAreBounded: octets over the limit are refused unread (AM-10.13, AM-10.31) (AM-14.1).
 func TestDocumentsAreBounded(t *testing.T) {
 	limits := activmail.DefaultLimits()
 	big := func(limit vam.Bytes) []byte {

@@ -18,6 +18,7 @@ type document struct {
 	err     error
 }
 
+// openDocument is AM-14.1.
 func openDocument(b []byte, limit vam.Bytes, what string) (*document, error) {
 	if vam.Bytes(len(b)) > limit {
 		return nil, tooLarge(what, limit)

@@ -125,7 +125,7 @@ func readLive(t *testing.T, u *harness.User, origin vam.Domain, id vam.MessageID
 }
 
 // TestLiveOverKills kills the author's server and then the recipient's in the middle of
-// a recording. The author's program goes on, and nothing is missing.
+// a recording. The author's program goes on (AM-13.11), and nothing is missing.
 func TestLiveOverKills(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, harness.Options{}, harness.Options{})

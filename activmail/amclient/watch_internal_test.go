@@ -93,7 +93,7 @@ func (s slowly) Read(p []byte) (int, error) {
 
 func (slowly) Close() error { return nil }
 
-// A body below 16 KiB/s over a minute of waiting is given up (AM-10.22); one that is read
+// A body below 16 KiB/s over a minute of waiting is given up (AM-7.27, AM-10.22); one that is read
 // slowly is not.
 func TestSlowBodies(t *testing.T) {
 	for _, row := range []struct {

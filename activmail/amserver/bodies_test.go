@@ -125,7 +125,7 @@ func (s *slowOffer) end() int {
 	return s.recorder.Code
 }
 
-// Memory for bodies follows what arrives, in all and for each address (AM-10.31).
+// Memory for bodies follows what arrives, in all and for each address (AM-10.31) (AM-11.9).
 func TestBodyMemory(t *testing.T) {
 	const alice, bob, carol = "192.0.2.1:1000", "192.0.2.2:1000", "[2001:db8:0:1::1]:1000"
 	const neighbour = "[2001:db8:0:1::2]:1000" // of carol: the same /64
@@ -212,7 +212,7 @@ func TestBodiesPerToken(t *testing.T) {
 }
 
 // Admit is asked before a body is read and before a key is looked up, and a key of
-// another domain is never looked up (AM-3.11).
+// another domain is never looked up (AM-3.11) (AM-14.5).
 func TestAdmitComesFirst(t *testing.T) {
 	n := must(amtest.NewNetwork())
 	key := must(n.RequestKey("b.test"))

@@ -64,6 +64,7 @@ func (c declineCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
+// This is AM-8.20.
 type revokeCmd struct {
 	userFlags
 	ID string `arg:"" help:"Message that you sent: its id, or the beginning or end of it."`

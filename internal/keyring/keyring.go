@@ -47,7 +47,7 @@ type Record struct {
 	Use  string // what it is for, for people
 }
 
-// Keys are the keys of one domain. They are read-only.
+// Keys are the keys of one domain. They are read-only (AM-2.34).
 type Keys struct {
 	Domain  vam.Domain
 	Request activmail.RequestKey

@@ -49,7 +49,7 @@ func TestKeysStayAndMatchTheirRecords(t *testing.T) {
 	}
 }
 
-// The last selector signs; the old one stays published.
+// The last selector signs; the old one stays published (AM-2.34).
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	if err := keyring.Create(dir, domain); err != nil {

@@ -105,7 +105,7 @@ func TestLostWriteStopsTheStore(t *testing.T) {
 }
 
 // A full disk that shows itself only at the flush costs the object's handles, not
-// the store.
+// the store (AM-14.10).
 func TestFullDiskAtFlush(t *testing.T) {
 	full := false
 	s := open(t, t.TempDir(), localblob.Options{OnFail: func(err error) { t.Errorf("alarm: %v", err) }})

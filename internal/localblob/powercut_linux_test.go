@@ -11,7 +11,7 @@ import (
 	"github.com/videoactivmail/vam/internal/fault/powercut"
 )
 
-// TestPowerCut cuts the power under the child: what was promised was flushed.
+// TestPowerCut cuts the power under the child: what was promised was flushed (AM-14.10).
 func TestPowerCut(t *testing.T) {
 	disk := powercut.New(t, 256*vam.MiB)
 	dir := filepath.Join(disk.Dir(), "data")

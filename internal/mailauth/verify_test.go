@@ -154,7 +154,7 @@ func TestSignRefuses(t *testing.T) {
 }
 
 // A body length, a missing or extra signature, a wrong or unusable key: each is
-// refused with the problem type of AM-12.11 (AM-12.1, AM-12.3, AM-12.5, AM-10.16).
+// refused with the problem type of AM-12.11 (AM-12.1, AM-12.3, AM-12.5, AM-10.16, AM-10.17).
 func TestVerifyRefuses(t *testing.T) {
 	type world struct {
 		z   *mailauthtest.Zone

@@ -43,6 +43,7 @@ func sealedRecording(t *testing.T, h *hosttest.Host, origin vam.Domain, content 
 	return r
 }
 
+// TestReuse is AM-14.6.
 func TestReuse(t *testing.T) {
 	h := newHost(t)
 	content := hosttest.Pattern(5*partSize, 1)

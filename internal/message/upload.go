@@ -186,7 +186,7 @@ func (t *tracker) recover(ctx context.Context, obj blob.Object, p Piece) (bool, 
 	return ok, err
 }
 
-// Missing returns those pieces that are not here yet for this message (AM-13.8).
+// Missing returns those pieces that are not here yet for this message (AM-13.8) (AM-14.6).
 func (s *Service) Missing(ctx context.Context, k Key, pieces []Piece) ([]Piece, error) {
 	for _, p := range pieces {
 		if err := s.checkPiece(p); err != nil {

@@ -87,7 +87,7 @@ func (r *Runner) Wake() {
 }
 
 // Run works until ctx ends, then takes nothing new and waits for running handlers,
-// whose context ends after Grace; the jobs of those that are cut stay queued.
+// whose context ends after Grace; the jobs of those that are cut stay queued (AM-14.8).
 func (r *Runner) Run(ctx context.Context) error {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()

@@ -89,7 +89,7 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
-// A domain that takes all its places for hours leaves the others theirs.
+// A domain that takes all its places for hours leaves the others theirs (AM-14.7).
 func TestSlowDomain(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		for i := range 50 {
@@ -321,7 +321,7 @@ func TestTwoRunners(t *testing.T) {
 	})
 }
 
-// A clock that is set forward by days starts nothing twice.
+// A clock that is set forward by days starts nothing twice (AM-14.8).
 func TestClockJumps(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		var mu sync.Mutex

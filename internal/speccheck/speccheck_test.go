@@ -30,6 +30,9 @@ func TestSpecification(t *testing.T) {
 	for _, fault := range report.Faults {
 		t.Error(fault)
 	}
+	for _, missing := range report.Missing(spec, speccheck.Exempt()) {
+		t.Error(missing)
+	}
 	t.Logf("requirements that no code or no test names:\n%s\n%d requirements, %d without code, %d without test",
 		strings.Join(report.Gaps(spec), "\n"), report.Requirements, len(report.NoCode), len(report.NoTest))
 }
@@ -154,6 +157,15 @@ func TestCitations(t *testing.T) {
 		Requirements: 5,
 	}
 	if diff := cmp.Diff(want, report); diff != "" {
+		t.Error(diff)
+	}
+	missing := report.Missing(s, []speccheck.Exemption{
+		{ID: speccheck.ID{Chapter: 4, Number: 2}, Test: true}, {ID: speccheck.ID{Chapter: 4, Number: 4}, Test: true}, {ID: speccheck.ID{Chapter: 4, Number: 9}},
+	})
+	if diff := cmp.Diff([]string{
+		"AM-4.4 is exempt and is cited all the same: take it off the table", "AM-4.9 is exempt and does not exist",
+		"spec/04.md:5: no test names AM-4.3, MUST", "spec/04.md:7: no code names AM-4.4, MUST", "spec/04.md:9: no code names AM-4.5, MUST",
+	}, missing); diff != "" {
 		t.Error(diff)
 	}
 	var gaps []string

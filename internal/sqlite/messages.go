@@ -279,7 +279,7 @@ func pokeAll(ctx context.Context, tx *sql.Tx, id int64, k message.Key, now time.
 }
 
 // withdraw is what a revoke means for the mailboxes of this server, wherever the
-// message came from.
+// message came from (AM-8.16).
 func withdraw(ctx context.Context, tx *sql.Tx, k message.Key, now time.Time) error {
 	const text = "the sender took this message back"
 	if _, err := setEntries(ctx, tx, k, 0, []mailbox.State{mailbox.Held, mailbox.Arriving, mailbox.Stored}, mailbox.Withdrawn, text, now); err != nil {
@@ -332,7 +332,7 @@ func (s Messages) AttachMedia(ctx context.Context, k message.Key, id blob.ID) (b
 func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		m, err := readMessage(ctx, tx, k)
-		if err != nil || m.Media == id {
+		if err != nil {
 			return err
 		}
 		if m.Media != (blob.ID{}) && (m.Head.SealedAt.IsZero() || m.Complete) {

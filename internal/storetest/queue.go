@@ -183,7 +183,7 @@ func testJobKinds(w *world) {
 }
 
 // The bound holds for a domain within one lease, together with what runs, and over
-// all kinds.
+// all kinds (AM-14.7).
 func testPerDomain(w *world) {
 	for i := range 6 {
 		w.enqueue(w.job(fmt.Sprint("a", i), away, 0))

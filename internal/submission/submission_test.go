@@ -394,6 +394,7 @@ func TestSend(t *testing.T) {
 	wantKind(t, d.Submission.Discard(t.Context(), d.alice, m.Key), vam.Conflict, "sent")
 }
 
+// TestSendLive is AM-10.23.
 func TestSendLive(t *testing.T) {
 	d := newDesk(t, hosttest.Options{MaxLive: time.Hour})
 	m := d.put(t, d.alice, d.id(), submission.Draft{To: to(t, "bob@c.example"), Kind: vam.Video})

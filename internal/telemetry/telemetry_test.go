@@ -117,6 +117,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// TestThrottle is AM-11.19.
 func TestThrottle(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(1000, 0)
