@@ -332,7 +332,7 @@ func (s Messages) AttachMedia(ctx context.Context, k message.Key, id blob.ID) (b
 func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		m, err := readMessage(ctx, tx, k)
-		if err != nil {
+		if err != nil || m.Media == id {
 			return err
 		}
 		if m.Media != (blob.ID{}) && (m.Head.SealedAt.IsZero() || m.Complete) {
