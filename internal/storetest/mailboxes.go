@@ -135,6 +135,10 @@ func testFindEntries(w *world) {
 	} {
 		w.equal(tt.part, keysOf(got(w.Mailboxes.FindEntries(w.Context(), bob.ID, tt.part, tt.limit))(w)), tt.want)
 	}
+	prefix := string(d.ID[:8]) // of the time
+	older := w.received(answer{bob, vam.Held})
+	newer := w.draft(bob, "amy@away.example")
+	w.equal("the inbox before what is newer", keysOf(got(w.Mailboxes.FindEntries(w.Context(), bob.ID, prefix, 10))(w)), []message.Key{older, newer, d})
 	w.take(w.taking(d, answer{bob, vam.Accepted}))
 	both := got(w.Mailboxes.FindEntries(w.Context(), bob.ID, string(d.ID[30:]), 10))(w)
 	if len(both) != 2 || both[0].Folder != mailbox.Inbox {

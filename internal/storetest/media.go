@@ -88,6 +88,17 @@ func testLinkMedia(w *world) {
 	own := w.media(busy)
 	w.wantKind("a message with media of its own", w.Messages.LinkMedia(w.Context(), busy, id), vam.Conflict)
 	w.equal("it keeps that", w.message(busy).Media, own)
+	// What has come of a sealed log so far gives way to the whole.
+	half := w.received()
+	old := w.media(half)
+	w.wantKind("a log without its seal", w.Messages.LinkMedia(w.Context(), half, id), vam.Conflict)
+	w.seal(half, "x")
+	w.twice(func() error { return w.Messages.LinkMedia(w.Context(), half, id) })
+	w.equal("the media of the half message", w.message(half).Media, id)
+	w.pass(time.Second)
+	w.equal("what had come is for retention", w.condemn(), []blob.ID{old})
+	w.ok(w.Messages.SetComplete(w.Context(), half, away))
+	w.wantKind("a complete message", w.Messages.LinkMedia(w.Context(), half, blob.NewID()), vam.Conflict)
 	w.wantKind("unknown media", w.Messages.LinkMedia(w.Context(), w.create(), blob.NewID()), vam.NotFound)
 	w.wantKind("no message", w.Messages.LinkMedia(w.Context(), w.key(home), id), vam.NotFound)
 }
