@@ -153,10 +153,16 @@ func TestOfferOfARevokedMessage(t *testing.T) {
 	w.file(1000)
 	w.wantAnswer(w.offer(), activmail.AnswerAccepted, "")
 	w.rec.Revoke()
-	if err := w.Reception.Poke(t.Context(), w.rec.Key); err != nil {
-		t.Fatal(err)
+	for range 5 {
+		if err := w.Reception.Poke(t.Context(), w.rec.Key); err != nil {
+			t.Fatal(err)
+		}
+		w.work(queue.Pull)
+		if w.state() == mailbox.Withdrawn {
+			break
+		}
 	}
-	w.work(queue.Pull)
+	w.wantState(mailbox.Withdrawn)
 	_, err := w.put(w.offer())
 	w.wantKind("an offer of a message that was taken back", err, vam.Gone)
 }
