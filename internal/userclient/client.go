@@ -215,18 +215,11 @@ func jsonRequest(method, path string, in any) (request, error) {
 	return r, nil
 }
 
-// document reads the answer of r into out and returns its status. An answer that breaks
-// off is asked for again like one that never came.
+// document reads the answer of r into out and returns its status.
 func (c *Client) document(ctx context.Context, r request, out any) (status int, err error) {
-	var text []byte
-	for start, tries := time.Now(), 0; ; tries++ {
-		status, text, err = c.read(ctx, r)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil || vam.KindOf(err) != vam.Unavailable || tries >= 3 || time.Since(start) > c.o.Patience {
-			return status, err
-		}
+	status, text, err := c.read(ctx, r)
+	if err != nil {
+		return status, err
 	}
 	if out == nil || len(text) == 0 {
 		return status, nil
@@ -237,21 +230,32 @@ func (c *Client) document(ctx context.Context, r request, out any) (status int, 
 	return status, nil
 }
 
-func (c *Client) read(ctx context.Context, r request) (int, []byte, error) {
-	res, err := c.send(ctx, r)
-	if err != nil {
-		return 0, nil, err
+// read is send and the whole answer. An answer that breaks off is asked for again, like
+// one that never came.
+func (c *Client) read(ctx context.Context, r request) (status int, text []byte, err error) {
+	for start := time.Now(); ; {
+		var res *http.Response
+		if res, err = c.send(ctx, r); err != nil {
+			return 0, nil, err
+		}
+		text, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+		_ = res.Body.Close()
+		switch {
+		case err == nil && len(text) > maxAnswer:
+			return res.StatusCode, nil, vam.Errorf(vam.TooLarge, "the answer of the server at %s is longer than %s (this program's limit)", c.o.Address, vam.Bytes(maxAnswer))
+		case err == nil:
+			return res.StatusCode, text, nil
+		case ctx.Err() != nil || time.Since(start)+brokenPause > c.o.Patience:
+			return res.StatusCode, nil, c.unreachable(ctx, err)
+		}
+		if err := sleep(ctx, brokenPause); err != nil {
+			return 0, nil, err
+		}
 	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil {
-		return res.StatusCode, nil, c.unreachable(ctx, err)
-	}
-	if len(text) > maxAnswer {
-		return res.StatusCode, nil, vam.Errorf(vam.TooLarge, "the answer of the server at %s is longer than %s (this program's limit)", c.o.Address, vam.Bytes(maxAnswer))
-	}
-	return res.StatusCode, text, nil
 }
+
+// brokenPause is how long to wait before an answer that broke off is asked for again.
+const brokenPause = time.Second
 
 // segment escapes one element of a path.
 func segment(s string) string { return url.PathEscape(s) }
