@@ -150,7 +150,7 @@ func (d *Daemon) pull(ctx context.Context, j queue.Job) error {
 	defer d.pullsOpen.Add(-1)
 	if k, err := message.ParseKey(j.Key); err == nil {
 		if m, err := d.messages.Get(ctx, k); err == nil && !m.Complete {
-			if err := d.gate.pull(j.Domain, max(m.Announced, vam.Bytes(m.Head.MediaBytes))); err != nil {
+			if err := d.gate.pull(k, max(m.Announced, vam.Bytes(m.Head.MediaBytes))); err != nil {
 				return err
 			}
 		}

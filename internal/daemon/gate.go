@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ type gate struct {
 	contacts contacts
 	metrics  *telemetry.Metrics
 
-	sent, offers, recipients, known, pulled, lookups, pokes *admission.Buckets
+	sent, offers, recipients, known, pulled, begun, lookups, pokes *admission.Buckets
 }
 
 // contacts says whether a domain is one that somebody here writes with.
@@ -36,7 +37,8 @@ func newGate(l config.Limits, c contacts, m *telemetry.Metrics, now func() time.
 		offers:     admission.NewBuckets("offers", now),
 		recipients: admission.NewBuckets("recipients of a domain that nobody here knows", now),
 		known:      admission.NewBuckets("repetitions", now),
-		pulled:     admission.NewBuckets("octets of media", now),
+		pulled:     admission.NewBuckets("KiB of media", now),
+		begun:      admission.NewBuckets("messages", now),
 		pokes:      admission.NewBuckets("pokes", now),
 		lookups:    admission.NewBuckets("keys that are not known", now),
 	}
@@ -89,15 +91,26 @@ func (g *gate) offer(ctx context.Context, o *activmail.Offer) error {
 	return nil
 }
 
-// pull is asked before size octets are fetched from a domain. A message that is larger
-// than a day's allowance takes all of it.
-func (g *gate) pull(d vam.Domain, size vam.Bytes) error {
-	day := g.limits.Peers.PullDay
-	if day == 0 {
+// pull is asked before a message of size octets is fetched, at each attempt. The first one
+// of a day takes all of it, so that a bad network costs a domain nothing; a message that is
+// larger than a day's allowance takes the whole allowance.
+func (g *gate) pull(k message.Key, size vam.Bytes) error {
+	const day = 24 * time.Hour
+	allowed := kibibytes(g.limits.Peers.PullDay)
+	if allowed == 0 || !g.begun.Full(k.String()) {
 		return nil
 	}
-	rate := admission.Rate{Events: int(day), Per: 24 * time.Hour, Burst: int(day)}
-	return g.refused("limits.peers.pull_day", g.pulled.Take(d.String(), rate, int(min(size, day))))
+	rate := admission.Rate{Events: allowed, Per: day, Burst: allowed}
+	if err := g.refused("limits.peers.pull_day", g.pulled.Take(k.Origin.String(), rate, min(kibibytes(size), allowed))); err != nil {
+		return err
+	}
+	return g.begun.Take(k.String(), admission.Rate{Events: 1, Per: day, Burst: 1}, 1)
+}
+
+// kibibytes is a size in whole KiB, so that a day's allowance fits into an int on every
+// machine.
+func kibibytes(n vam.Bytes) int {
+	return int(min((n+vam.KiB-1)/vam.KiB, math.MaxInt))
 }
 
 // poke is asked for each poke of a message (AM-10.26).

@@ -18,6 +18,33 @@ type friends map[vam.Domain]bool
 
 func (f friends) KnowsDomain(_ context.Context, d vam.Domain) (bool, error) { return f[d], nil }
 
+// TestPullsGoOn: a transfer that was cut costs the domain nothing when it goes on, also when
+// the day's allowance is used up; the next day it does.
+func TestPullsGoOn(t *testing.T) {
+	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+	g := newGate(config.Default().Limits, friends{}, telemetry.NewMetrics("", ""), func() time.Time { return now })
+	key := func() message.Key { return message.Key{Origin: "a.example", ID: vam.NewMessageID(now)} }
+	first, second := key(), key()
+	for range 100 {
+		if err := g.pull(first, 49*vam.GiB); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.pull(second, 2*vam.GiB); vam.KindOf(err) != vam.Busy {
+		t.Errorf("more than a day's allowance: %v", err)
+	}
+	if err := g.pull(first, 49*vam.GiB); err != nil {
+		t.Errorf("what had begun: %v", err)
+	}
+	if err := g.pull(message.Key{Origin: "b.example", ID: first.ID}, vam.TiB); err != nil {
+		t.Errorf("one that is larger than a day's allowance, of another domain: %v", err)
+	}
+	now = now.Add(24 * time.Hour)
+	if err := g.pull(second, 2*vam.GiB); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}
+
 // TestGate counts how much of each kind passes at once, and after an hour.
 func TestGate(t *testing.T) {
 	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
@@ -58,7 +85,9 @@ func TestGate(t *testing.T) {
 		{"different recipients of a stranger (AM-10.24, AM-6.17)", offer("other.example", anybody), 5},
 		{"the same twice (AM-10.24)", offer("third.example", twice), 10},
 		{"offers of a known domain (AM-10.25)", offer("known.example", anybody), 2000},
-		{"octets of a known domain in GiB (AM-10.25)", func(int) error { return g.pull("known.example", vam.GiB) }, 50},
+		{"octets of a known domain in GiB (AM-10.25)", func(int) error {
+			return g.pull(message.Key{Origin: "known.example", ID: vam.NewMessageID(now)}, vam.GiB)
+		}, 50},
 		{"pokes of one message (AM-10.26)", func(int) error { return g.poke(k) }, 10},
 		{"keys for one network (AM-10.27, AM-3.14)", func(i int) error { return g.keyLookup(at("2001:db8::" + string(rune('1'+i%9)))) }, 60},
 		{"keys for another network", func(int) error { return g.keyLookup(at("192.0.2.1")) }, 60},

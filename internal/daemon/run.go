@@ -28,11 +28,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	for _, conn := range d.udp {
 		serving.Go(func() error { defer stop(); return ignoreEnd(d.server.ServeUDP(conn)) })
 	}
-	work, ctxWork := errgroup.WithContext(ctx)
-	work.Go(func() error { return d.jobs.Run(ctxWork) })
-	work.Go(func() error { return d.pulls.Run(ctxWork) })
-	work.Go(func() error { return d.retention.Run(ctxWork) })
-	work.Go(func() error { d.certs.Watch(ctxWork, 0, d.certificate); return nil })
+	var work errgroup.Group
+	// A server that goes on without one of them would take mail and not deliver it.
+	for _, run := range []func(context.Context) error{d.jobs.Run, d.pulls.Run, d.retention.Run, d.watchCertificates} {
+		work.Go(func() error { defer stop(); return run(ctx) })
+	}
 	operator := d.serveOperator()
 	d.log.Info("serving", "domains", d.domains(), "tcp", d.o.Config.Listen.TCP, "udp", d.o.Config.Listen.UDP, "data", d.o.Config.DataDir)
 	if ready != nil {
@@ -55,7 +55,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	failure = errors.Join(failure, serving.Wait(), work.Wait())
 	if operator != nil {
-		failure = errors.Join(failure, operator.Stop(drain))
+		if err := operator.Stop(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			d.log.Warn("the metrics listener did not end in order", "err", err)
+		}
 	}
 	failure = errors.Join(failure, d.Close())
 	d.log.Info("stopped")
@@ -92,6 +94,11 @@ func (d *Daemon) checkCertificates(context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (d *Daemon) watchCertificates(ctx context.Context) error {
+	d.certs.Watch(ctx, 0, d.certificate)
+	return nil
 }
 
 // certificate reports a pair of files that changed.
