@@ -334,6 +334,10 @@ func testEnqueueDuringLease(w *world) {
 	w.pass(time.Millisecond)
 	j = w.leaseOne("me")
 	w.equal("attempts", j.Attempts, 1)
+	w.enqueue(w.job("b", away, 0))
+	w.ok(w.Queue.Finish(w.Context(), "me", j.ID))
+	j = w.leaseOne("me")
+	w.equal("a job that was done and is wanted again is as new", []any{j.Attempts, j.Reason}, []any{0, ""})
 
 	// A lease that was lost leaves a job that runs anyway: once is enough.
 	w.enqueue(w.job("b", away, 0))
