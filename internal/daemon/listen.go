@@ -190,7 +190,11 @@ func (d *Daemon) failed(ctx context.Context, f amserver.Failure) {
 			level = slog.LevelError
 		}
 	case vam.Corrupt:
-		level = slog.LevelError
+		switch f.Operation {
+		case "put-offer", "poke", "receipt": // what a peer sent does not fit; what is here does
+		default:
+			level = slog.LevelError
+		}
 	}
 	d.log.Log(ctx, level, "request failed", "operation", f.Operation, "remote", f.Remote, "status", f.Status, "err", f.Err)
 }
