@@ -152,16 +152,13 @@ func TestOfferOfARevokedMessage(t *testing.T) {
 	w := newWorld(t, hosttest.Options{})
 	w.file(1000)
 	w.wantAnswer(w.offer(), activmail.AnswerAccepted, "")
+	w.work(queue.Pull)
+	w.wantState(mailbox.Stored)
 	w.rec.Revoke()
-	for range 5 {
-		if err := w.Reception.Poke(t.Context(), w.rec.Key); err != nil {
-			t.Fatal(err)
-		}
-		w.work(queue.Pull)
-		if w.state() == mailbox.Withdrawn {
-			break
-		}
+	if err := w.Reception.Poke(t.Context(), w.rec.Key); err != nil {
+		t.Fatal(err)
 	}
+	w.work(queue.Pull)
 	w.wantState(mailbox.Withdrawn)
 	_, err := w.put(w.offer())
 	w.wantKind("an offer of a message that was taken back", err, vam.Gone)

@@ -145,7 +145,7 @@ func (s *Service) outcome(ctx context.Context, k message.Key, j queue.Job, moved
 			err = errors.Join(err, lerr)
 		}
 		if m, merr := s.o.Messages.Get(ctx, k); merr == nil && m.State == vam.Revoked {
-			return nil
+			return s.withdraw(ctx, k) // whatever else the origin said: the record is here
 		}
 	}
 	if s.tired(k, j, moved) {
@@ -217,6 +217,9 @@ func (s *Service) lookForEnd(ctx context.Context, k message.Key) error {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
 		return err
+	}
+	if m.State == vam.Revoked {
+		return s.withdraw(ctx, k)
 	}
 	err = s.withOrigin(ctx, m, func(origin Origin) error {
 		m, _, err = s.extend(ctx, k, origin)
