@@ -1,14 +1,9 @@
 package userapi
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/account"
@@ -115,133 +110,6 @@ func (h *Handler) entry(r *request) error {
 		}
 	}
 	return r.answer(http.StatusOK, out)
-}
-
-// media serves the bytes of a message, also while they arrive: what is not here yet
-// is waited for. Ranges are those of the final file.
-func (h *Handler) media(r *request) error {
-	e, k, err := h.held(r)
-	if err != nil {
-		return err
-	}
-	if err := readable(e); err != nil {
-		return err
-	}
-	m, err := h.o.Messages.Get(r.Context(), k)
-	if err != nil {
-		return err
-	}
-	header := r.w.Header()
-	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	name := "message-" + string(k.ID)
-	if seal, err := h.o.Messages.SealRecord(r.Context(), m); err == nil && seal.Name != "" {
-		name = seal.Name
-	}
-	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	if !m.Head.SealedAt.IsZero() && m.Head.MediaBytes == 0 {
-		r.w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	media, err := h.o.Messages.OpenMedia(r.Context(), k)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = media.Close() }()
-	if m.Complete {
-		header.Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", m.Head.Digest[:])))
-		content := media.Content(r.Context(), m.Head.MediaBytes)
-		defer func() { _ = content.Close() }()
-		http.ServeContent(r.w, r.Request, "", time.Time{}, content)
-		return nil
-	}
-	return h.stream(r, media)
-}
-
-func readable(e mailbox.Entry) error {
-	switch e.State {
-	case mailbox.Held:
-		return vam.Errorf(vam.Conflict, "the message is held; accept it first, then its media is fetched")
-	case mailbox.Withdrawn:
-		return vam.Errorf(vam.Gone, "the sender took this message back").WithProblem("revoked")
-	case mailbox.Expired:
-		return vam.Errorf(vam.Gone, "this message has expired").WithProblem("expired")
-	case mailbox.Failed, mailbox.Declined, mailbox.Lapsed:
-		return vam.Errorf(vam.NotFound, "the message is %s; its media is not here", e.State)
-	}
-	return nil
-}
-
-// openRange reads a Range that names one place to start from. The end of a message that
-// still arrives is not known, so that no other range has a meaning.
-func openRange(header string) (from int64, ranged bool, err error) {
-	if header == "" {
-		return 0, false, nil
-	}
-	digits, ok := strings.CutPrefix(header, "bytes=")
-	digits, open := strings.CutSuffix(digits, "-")
-	if from, err = strconv.ParseInt(digits, 10, 64); err != nil || !ok || !open || from < 0 {
-		return 0, false, vam.Errorf(vam.Invalid, "the message still arrives; ask for one range that is open at its end, as in bytes=0-")
-	}
-	return from, true, nil
-}
-
-// contentRange is that of an answer that goes on to the end, which may not be known yet
-// (RFC 8673 section 2).
-func contentRange(from, size int64, final bool) string {
-	if final {
-		return fmt.Sprintf("bytes %d-%d/%d", from, size-1, size)
-	}
-	const veryLarge = 1<<53 - 1
-	return fmt.Sprintf("bytes %d-%d/*", from, int64(veryLarge))
-}
-
-// stream sends a message that still arrives, from the offset that Range names on.
-func (h *Handler) stream(r *request, media *message.Media) error {
-	from, ranged, err := openRange(r.Header.Get("Range"))
-	if err != nil {
-		return err
-	}
-	err = media.WaitFor(r.Context(), from)
-	size, final := media.Size()
-	header := r.w.Header()
-	if errors.Is(err, io.EOF) && final {
-		header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
-		r.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	status := http.StatusOK
-	if final {
-		header.Set("Content-Length", strconv.FormatInt(size-from, 10))
-	}
-	if ranged {
-		status = http.StatusPartialContent
-		header.Set("Content-Range", contentRange(from, size, final))
-	}
-	r.w.WriteHeader(status)
-	flush := http.NewResponseController(r.w)
-	buf := make([]byte, 256<<10)
-	for at := from; ; {
-		if err := media.WaitFor(r.Context(), at); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			panic(http.ErrAbortHandler) // a short body must not look whole
-		}
-		n, err := media.ReadAt(buf[:min(int64(len(buf)), media.Available(at)-at)], at)
-		if n > 0 {
-			if _, err := r.w.Write(buf[:n]); err != nil {
-				return nil
-			}
-			at += int64(n)
-			_ = flush.Flush()
-		}
-		if err != nil && n == 0 {
-			panic(http.ErrAbortHandler)
-		}
-	}
 }
 
 func (h *Handler) mail(r *request) error {

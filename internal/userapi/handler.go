@@ -38,8 +38,11 @@ type Options struct {
 	Delivery   *delivery.Service
 	Reception  *reception.Service
 	Mailbox    mailbox.Store
-	Now        func() time.Time
-	Log        *slog.Logger
+	// Stopping, if not nil, ends when the server stops: those who wait for a message to go
+	// on are then let go, to come back to the server that starts.
+	Stopping context.Context
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Handler serves /vam/v1 for requests that carry a device token.
@@ -101,7 +104,16 @@ func Routes() []string { return slices.Sorted(maps.Keys(new(Handler).routes())) 
 // Takes reports whether the request is one for this handler: it carries what looks
 // like a device token.
 func Takes(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Authorization"), "Bearer vd_")
+	return strings.HasPrefix(bearer(r), "vd_")
+}
+
+// bearer is the secret of an Authorization header of that kind (RFC 9110 section 11.4).
+func bearer(r *http.Request) string {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimLeft(secret, " ")
 }
 
 // ServeHTTP implements http.Handler.
@@ -118,8 +130,7 @@ func (h *Handler) serve(f func(*request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		acct, err := h.o.Accounts.Authenticate(r.Context(), token)
+		acct, err := h.o.Accounts.Authenticate(r.Context(), bearer(r))
 		if err == nil {
 			err = f(&request{Request: r, w: w, acct: acct})
 		}
@@ -149,7 +160,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, acct account.Acco
 }
 
 // decode reads a JSON body strictly: a member that is not known is an error, so that
-// a misspelt one is not silently ignored. An empty body is the zero value (AM-13.17).
+// a misspelt one is not silently ignored. An empty body is the zero value.
 func decode[T any](r *request) (v T, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, maxJSON))
 	if err != nil || len(body) == 0 {
@@ -160,7 +171,7 @@ func decode[T any](r *request) (v T, err error) {
 	if err := d.Decode(&v); err != nil {
 		return v, vam.Errorf(vam.Invalid, "the body is not the JSON that is wanted: %s", err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return v, vam.Errorf(vam.Invalid, "there is something behind the JSON in the body")
 	}
 	return v, nil
@@ -177,7 +188,6 @@ func (r *request) answer(status int, v any) error {
 	return nil
 }
 
-// me is AM-13.15.
 func (h *Handler) me(r *request) error {
 	l := h.o.Messages.Limits()
 	return r.answer(http.StatusOK, userwire.Me{

@@ -25,6 +25,9 @@ var link = regexp.MustCompile(`(?i)\S*(?:://|@)\S*|\b(?:mailto|tel|sms|data|java
 // previewLength characters in all.
 func preview(subject, text string) (string, string) {
 	subject = rfc5322.Clean(link.ReplaceAllString(subject, "…"), previewLength)
-	text = rfc5322.Clean(link.ReplaceAllString(text, "…"), previewLength-utf8.RuneCountInString(subject))
-	return subject, text
+	left := previewLength - utf8.RuneCountInString(subject)
+	if left <= 0 {
+		return subject, ""
+	}
+	return subject, rfc5322.Clean(link.ReplaceAllString(text, "…"), left)
 }

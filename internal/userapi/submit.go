@@ -3,8 +3,6 @@ package userapi
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -96,7 +94,6 @@ func addresses(in []string) ([]vam.Address, error) {
 	return out, nil
 }
 
-// upload is AM-13.7.
 func (h *Handler) upload(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -155,7 +152,6 @@ func (h *Handler) have(r *request) error {
 	return r.answer(http.StatusOK, out)
 }
 
-// append is AM-13.9, AM-13.10.
 func (h *Handler) append(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -181,7 +177,6 @@ func (h *Handler) append(r *request) error {
 	return h.answerMessage(r, http.StatusOK, m)
 }
 
-// seal is AM-13.13.
 func (h *Handler) seal(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -252,7 +247,6 @@ func (h *Handler) show(r *request) error {
 	return h.answerMessage(r, http.StatusOK, m)
 }
 
-// answerMessage is AM-13.5.
 func (h *Handler) answerMessage(r *request, status int, m message.Message) error {
 	out := userwire.Message{
 		ID: m.ID, Origin: m.Origin, State: m.State, Kind: m.Kind, From: m.Author, Subject: m.Subject, Text: m.Text,
@@ -278,119 +272,4 @@ func (h *Handler) recipients(ctx context.Context, k message.Key) (out []userwire
 		})
 	}
 	return out, err
-}
-
-// putWhole takes a whole message in one request: a form with the fields to (one or
-// more), from, subject, text and kind, then one file. It is cut into parts, sealed
-// and sent, so that any program that can post a form can send a video.
-func (h *Handler) putWhole(r *request, id vam.MessageID) error {
-	form, err := r.MultipartReader()
-	if err != nil {
-		return vam.Errorf(vam.Invalid, "the form cannot be read: %s", err)
-	}
-	var w userwire.Draft
-	var text int
-	for {
-		part, err := form.NextPart()
-		if errors.Is(err, io.EOF) {
-			return vam.Errorf(vam.Invalid, "the form has no file; it comes after the fields to, subject and text")
-		}
-		if err != nil {
-			return vam.Errorf(vam.Invalid, "the form cannot be read: %s", err)
-		}
-		if part.FileName() != "" || part.FormName() == "media" {
-			w.Name, w.Type = part.FileName(), part.Header.Get("Content-Type")
-			return h.storeWhole(r, id, w, part)
-		}
-		value, err := io.ReadAll(io.LimitReader(part, maxJSON))
-		if err != nil {
-			return vam.Errorf(vam.Invalid, "the form cannot be read: %s", err)
-		}
-		if text += len(value); text >= maxJSON {
-			return vam.Errorf(vam.TooLarge, "the fields of the form may have %s together (this server's limit)", vam.Bytes(maxJSON)).WithProblem("too-large")
-		}
-		if err := formField(&w, part.FormName(), string(value)); err != nil {
-			return err
-		}
-	}
-}
-
-func formField(w *userwire.Draft, name, value string) error {
-	switch name {
-	case "from":
-		w.From = value
-	case "to":
-		w.To = append(w.To, value)
-	case "bcc":
-		w.Bcc = append(w.Bcc, value)
-	case "subject":
-		w.Subject = value
-	case "text":
-		w.Text = value
-	case "kind":
-		w.Kind = value
-	default:
-		return vam.Errorf(vam.Invalid, "the form has no field %q: there are from, to, bcc, subject, text, kind and the file", name)
-	}
-	return nil
-}
-
-func (h *Handler) storeWhole(r *request, id vam.MessageID, w userwire.Draft, file io.Reader) error {
-	d, err := draft(w)
-	if err != nil {
-		return err
-	}
-	ctx := r.Context()
-	m, _, err := h.o.Submission.Put(ctx, r.acct, id, d)
-	if err != nil {
-		return err
-	}
-	if m.Head.SealedAt.IsZero() {
-		if err := h.storeFile(ctx, r, m, file); err != nil {
-			return err
-		}
-		if _, err := h.o.Submission.Seal(ctx, r.acct, m.Key, activmail.Sum{}); err != nil {
-			return err
-		}
-	}
-	if m, err = h.o.Submission.Send(ctx, r.acct, m.Key); err != nil {
-		return err
-	}
-	return h.answerMessage(r, http.StatusAccepted, m)
-}
-
-// storeFile uploads file in parts. A repetition of a request that was cut goes over
-// what is there already.
-func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, file io.Reader) error {
-	buf := make([]byte, activmail.FilePart)
-	var at int64
-	for {
-		n, err := io.ReadFull(file, buf)
-		if n > 0 {
-			p := message.Piece{Sum: sha256.Sum256(buf[:n]), Length: int64(n), At: at}
-			if at >= m.Head.MediaBytes {
-				if m, err = h.appendPart(ctx, r, m, p, buf[:n]); err != nil {
-					return err
-				}
-			}
-			at += int64(n)
-		}
-		if n < len(buf) {
-			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return vam.Errorf(vam.Invalid, "the upload ended early; send it again under the same id")
-			}
-			return nil
-		}
-	}
-}
-
-func (h *Handler) appendPart(ctx context.Context, r *request, m message.Message, p message.Piece, data []byte) (message.Message, error) {
-	if _, err := h.o.Submission.Upload(ctx, r.acct, m.Key, p, bytes.NewReader(data)); err != nil {
-		return m, err
-	}
-	line, err := activmail.Record{Kind: activmail.RecordPart, Blob: p.Sum, Length: vam.Bytes(p.Length)}.MarshalLine()
-	if err != nil {
-		return m, err
-	}
-	return h.o.Submission.Append(ctx, r.acct, m.Key, m.Head.Lines, [][]byte{line})
 }
