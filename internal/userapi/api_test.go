@@ -313,7 +313,7 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-func TestMe(t *testing.T) {
+func TestWhoAmI(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})
 	got := as[userwire.Me](t, d.ok(t, "bob", "GET /me", nil, http.StatusOK))
 	if got.Address.String() != "bob@b.example" || got.Used != 0 || got.Limits.Part != int64(d.Messages.Limits().Part) || got.Limits.Text == 0 {
