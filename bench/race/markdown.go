@@ -10,7 +10,7 @@ import (
 // tables.
 func (r Report) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s with `%s` on %s.\n\n", r.When.UTC().Format("2006-01-02 15:04 UTC"), r.Options, r.Machine)
+	fmt.Fprintf(&b, "Machine: %s.\n\n", r.Machine)
 	b.WriteString("| figure | goal | measured |\n|---|---|---|\n")
 	for _, res := range r.Results {
 		for _, g := range res.Goals {
@@ -37,7 +37,7 @@ func (r Result) markdown(b *strings.Builder) {
 	if r.Setting != "" {
 		fmt.Fprintf(b, "%s\n\n", r.Setting)
 	}
-	fmt.Fprintf(b, "In %s, %s; %s.\n\n", r.Unit, better, runs(r.Rounds))
+	fmt.Fprintf(b, "In %s, %s; %s. Measured %s, load average before %s.\n\n", r.Unit, better, runs(r.Rounds), r.When.UTC().Format("2006-01-02 15:04 UTC"), r.Load)
 	b.WriteString("| | " + r.Unit + " | ratio | min–max | congestion control | |\n|---|--:|--:|--:|---|---|\n")
 	for _, row := range r.Rows {
 		if row.Error != "" {

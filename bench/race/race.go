@@ -83,6 +83,8 @@ type Outcome struct {
 type Result struct {
 	Name    string    `json:"name"`
 	Title   string    `json:"title"`
+	When    time.Time `json:"when"`
+	Load    string    `json:"load"` // averages of the machine before the first round
 	Setting string    `json:"setting,omitempty"`
 	Unit    string    `json:"unit"`
 	Smaller bool      `json:"smaller_is_better,omitempty"`
@@ -96,6 +98,7 @@ type Result struct {
 // every time. A contestant that fails is out, with its error in its row; only a
 // cancelled context ends the race. Progress goes to log.
 func (r Race) Run(ctx context.Context, rounds int, log io.Writer) (Result, error) {
+	when, load := time.Now(), load()
 	samples := make([][]Sample, len(r.Contestants))
 	errs := make([]error, len(r.Contestants))
 	for round := range rounds {
@@ -122,7 +125,9 @@ func (r Race) Run(ctx context.Context, rounds int, log io.Writer) (Result, error
 			_, _ = fmt.Fprintf(log, "%s %d/%d: %s: %s %s (%.1fs)\n", r.Name, round+1, rounds, c.Name, number(s.Value), r.Unit, time.Since(start).Seconds())
 		}
 	}
-	return r.result(rounds, samples, errs), nil
+	res := r.result(rounds, samples, errs)
+	res.When, res.Load = when.UTC().Truncate(time.Second), load
+	return res, nil
 }
 
 func (r Race) result(rounds int, samples [][]Sample, errs []error) Result {

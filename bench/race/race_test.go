@@ -99,7 +99,7 @@ func TestMedian(t *testing.T) {
 
 func TestPrintAndSave(t *testing.T) {
 	res := race.Result{
-		Title: "Transfer", Unit: "MB/s", Rounds: 2,
+		Name: "transfer", Title: "Transfer", Unit: "MB/s", Rounds: 2,
 		Rows: []race.Row{
 			{Name: "bare TLS", Median: 997.6, Ratio: 1, Samples: []float64{990, 1005.2}, Congestion: "bbr", Note: "no fsync", Extra: map[string]float64{"cpu_s": 1.25}},
 			{Name: "nginx", Error: "not installed"},
@@ -121,7 +121,7 @@ func TestPrintAndSave(t *testing.T) {
 
 	rep := race.Report{When: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Machine: race.Here(), Results: []race.Result{res}}
 	dir := t.TempDir()
-	if err := rep.Save(dir); err != nil {
+	if _, err := rep.Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, race.LatestJSON))
@@ -151,5 +151,25 @@ func TestPrintAndSave(t *testing.T) {
 	}
 	if !strings.Contains(rep.Machine.String(), "Linux") {
 		t.Error(rep.Machine.String())
+	}
+}
+
+// A run of some figures leaves the others as they are.
+func TestSaveKeepsOtherFigures(t *testing.T) {
+	dir := t.TempDir()
+	for _, results := range [][]race.Result{
+		{{Name: "a", Unit: "old"}, {Name: "b"}},
+		{{Name: "c"}, {Name: "a", Unit: "new"}},
+	} {
+		if _, err := (race.Report{Results: results}).Save(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := race.Report{}.Save(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]race.Result{{Name: "a", Unit: "new"}, {Name: "b"}, {Name: "c"}}, got.Results); diff != "" {
+		t.Error(diff)
 	}
 }

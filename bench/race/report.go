@@ -25,7 +25,6 @@ type Machine struct {
 	Kernel     string `json:"kernel"`
 	Go         string `json:"go"`
 	Congestion string `json:"congestion"` // the system's default
-	Load       string `json:"load"`       // averages before the run
 }
 
 // Here describes this machine, as far as Linux tells.
@@ -37,13 +36,18 @@ func Here() Machine {
 		Kernel:     line("/proc/sys/kernel/osrelease"),
 		Go:         runtime.Version(),
 		Congestion: line("/proc/sys/net/ipv4/tcp_congestion_control"),
-		Load:       line("/proc/loadavg"),
 	}
 }
 
 // String is the machine in one line.
 func (m Machine) String() string {
-	return fmt.Sprintf("%s × %d, %s, Linux %s, %s, default congestion control %s, load %s", m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, m.Congestion, m.Load)
+	return fmt.Sprintf("%s × %d, %s, Linux %s, %s, default congestion control %s", m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, m.Congestion)
+}
+
+// load is how busy the machine was in the last 1, 5 and 15 minutes.
+func load() string {
+	f := strings.Fields(line("/proc/loadavg"))
+	return strings.Join(f[:min(3, len(f))], " ")
 }
 
 func line(path string) string {
@@ -82,20 +86,43 @@ const (
 	LatestText = "latest.md"
 )
 
-// Save writes the report into dir, over the one before: LatestJSON for programs,
-// LatestText for people.
-func (r Report) Save(dir string) error {
+// Save writes the report into dir: LatestJSON for programs, LatestText for people.
+// Figures that are there from before and are not in r stay, with the time at which
+// they were measured. It returns what it wrote.
+func (r Report) Save(dir string) (Report, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return r, err
+	}
+	name := filepath.Join(dir, LatestJSON)
+	if b, err := os.ReadFile(name); err == nil {
+		var old Report
+		if err := json.Unmarshal(b, &old); err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+		r.Results = merge(old.Results, r.Results)
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return err
+		return r, err
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, LatestJSON), append(b, '\n'), 0o644),
+	return r, errors.Join(
+		os.WriteFile(name, append(b, '\n'), 0o644),
 		os.WriteFile(filepath.Join(dir, LatestText), []byte(r.Markdown()), 0o644),
 	)
+}
+
+// merge puts fresh results in the places of old ones of the same name.
+func merge(old, fresh []Result) []Result {
+	out := slices.Clone(old)
+	for _, r := range fresh {
+		i := slices.IndexFunc(out, func(o Result) bool { return o.Name == r.Name })
+		if i < 0 {
+			out = append(out, r)
+			continue
+		}
+		out[i] = r
+	}
+	return out
 }
 
 // Print writes the table of a result for people.

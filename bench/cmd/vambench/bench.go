@@ -138,7 +138,7 @@ func (b *bench) race(ctx context.Context, r race.Race, rounds int) error {
 	return res.Print(os.Stdout)
 }
 
-// report prints all goals together and saves the results.
+// report prints all goals together.
 func (b *bench) report() error {
 	fmt.Printf("\n%s\n", b.machine)
 	for _, t := range b.tables {
@@ -146,16 +146,21 @@ func (b *bench) report() error {
 			fmt.Printf("%-10s %s\n", t.Name, g)
 		}
 	}
-	var err error
 	if len(b.failed) > 0 {
-		err = errors.New("not measured: " + strings.Join(b.failed, ", "))
+		return errors.New("not measured: " + strings.Join(b.failed, ", "))
 	}
+	return nil
+}
+
+// save writes what is measured so far.
+func (b *bench) save() error {
 	if b.results == "" || b.rows != "" {
-		return err
+		return nil
 	}
 	dir := b.results
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(b.root, dir)
 	}
-	return errors.Join(err, race.Report{When: b.when, Machine: b.machine, Options: b.options, Results: b.tables}.Save(dir))
+	_, err := race.Report{When: b.when, Machine: b.machine, Options: b.options, Results: b.tables}.Save(dir)
+	return err
 }

@@ -97,6 +97,9 @@ func run(ctx context.Context, args []string) error {
 			fmt.Fprintf(b.log, "%s: %v\n", f.name, err)
 			b.failed = append(b.failed, f.name)
 		}
+		if err := b.save(); err != nil {
+			return errors.Join(err, b.close())
+		}
 	}
 	return errors.Join(b.report(), b.close())
 }
