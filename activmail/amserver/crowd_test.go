@@ -6,6 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,6 +91,20 @@ func TestCongestion(t *testing.T) {
 	}
 	w.client(t, "tcp").do(t, ask{method: "GET", path: "/"})
 	if s := w.peer.Server.Stats(); s.Congestion != "reno" && s.Congestion != "" {
+		t.Errorf("it is %q", s.Congestion)
+	}
+}
+
+// Without a wish it is BBR, where the kernel lets a program choose it (AM-11.8).
+func TestCongestionByDefault(t *testing.T) {
+	w := newWorld(t, amtest.PeerOptions{})
+	w.client(t, "tcp").do(t, ask{method: "GET", path: "/"})
+	allowed, err := os.ReadFile("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+	if err != nil || !slices.Contains(strings.Fields(string(allowed)), "bbr") {
+		t.Logf("this kernel does not offer BBR to programs (%s, %v): %q is in use", allowed, err, w.peer.Server.Stats().Congestion)
+		return
+	}
+	if s := w.peer.Server.Stats(); s.Congestion != "bbr" {
 		t.Errorf("it is %q", s.Congestion)
 	}
 }

@@ -166,7 +166,7 @@ func TestHeaderFlood(t *testing.T) {
 // A header section that does not end within its time ends its connection (AM-11.16), and
 // a body may take longer.
 func TestHeaderThatDoesNotEnd(t *testing.T) {
-	w := newWorld(t, amtest.PeerOptions{Server: amserver.Options{Limits: amserver.ConnLimits{Handshake: 200 * time.Millisecond}}})
+	w := newWorld(t, amtest.PeerOptions{Server: amserver.Options{Limits: amserver.ConnLimits{Handshake: 600 * time.Millisecond}}})
 	block := w.block("PUT", offerPath(), "content-type", activmail.OfferType, "signature", "vam=::", "signature-input", "vam=()", "content-length", "2")
 	slow := w.frames(t)
 	if err := errors.Join(
@@ -175,6 +175,7 @@ func TestHeaderThatDoesNotEnd(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
+	var ending sync.WaitGroup
 	for name, begin := range map[string]func(f *frames) error{
 		"without its continuation": func(f *frames) error {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block})
@@ -195,10 +196,13 @@ func TestHeaderThatDoesNotEnd(t *testing.T) {
 		if err := begin(f); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := io.Copy(io.Discard, f.conn); n == 0 { // ends when the server closes
-			t.Errorf("%s: nothing came, then %v", name, err)
-		}
+		ending.Go(func() {
+			if n, err := io.Copy(io.Discard, f.conn); n == 0 { // ends when the server closes
+				t.Errorf("%s: nothing came, then %v", name, err)
+			}
+		})
 	}
+	ending.Wait()
 	// By now the body has taken longer than that.
 	if err := slow.WriteData(1, true, []byte("}")); err != nil {
 		t.Fatal(err)
@@ -252,4 +256,18 @@ func TestAbandonedRequests(t *testing.T) {
 		}
 		honest.do(t, ask{method: "GET", path: messagePath(anyMessage, "/e/1"), token: token}).want(t, http.StatusNoContent, "")
 	})
+}
+
+// Over HTTP/3 a header section is bounded too: quic-go refuses it on either end.
+func TestHeaderFloodOverUDP(t *testing.T) {
+	w := newWorld(t, amtest.PeerOptions{})
+	c := w.client(t, "udp")
+	req := c.request(t, ask{method: "GET", path: "/", header: http.Header{"A": {string(bytes.Repeat([]byte("~"), 40<<10))}}})
+	if resp, err := c.http.Do(req); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("a header section of 40 KiB was answered %d", resp.StatusCode)
+		}
+	}
+	c.do(t, ask{method: "GET", path: "/"}).want(t, http.StatusNotFound, "not-found")
 }

@@ -269,7 +269,7 @@ func (f from) RemoteAddr() net.Addr { return f.addr }
 func TestSilence(t *testing.T) {
 	report, next := refusals()
 	w := newWorld(t, amtest.PeerOptions{Server: amserver.Options{
-		Limits: amserver.ConnLimits{Handshake: 100 * time.Millisecond, Idle: 100 * time.Millisecond}, Refused: report,
+		Limits: amserver.ConnLimits{Handshake: 100 * time.Millisecond}, Refused: report,
 	}})
 	t.Run("before the handshake", func(t *testing.T) {
 		for _, hello := range []string{"", "\x16\x03\x01\x02\x00", "GET / HTTP/1.0\r\n\r\n"} {
@@ -292,6 +292,7 @@ func TestSilence(t *testing.T) {
 			t.Errorf("reported as %+v", got)
 		}
 	})
+	w = newWorld(t, amtest.PeerOptions{Server: amserver.Options{Limits: amserver.ConnLimits{Idle: 100 * time.Millisecond}}})
 	t.Run("without a request", func(t *testing.T) {
 		f := w.frames(t)
 		_, _ = io.Copy(io.Discard, f.conn)
