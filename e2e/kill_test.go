@@ -131,15 +131,17 @@ func (p *pair) crashAt(victim *harness.Server, point string, hit int, seed uint6
 	return crashed
 }
 
-// wake makes everything due that waits for another attempt, as `vam queue retry` does.
+// wake makes everything due that waits for another attempt between the two.
 func (p *pair) wake() {
 	p.T.Helper()
-	for _, x := range []struct {
-		at *harness.Server
-		to vam.Domain
-	}{{p.a, p.b.Domain}, {p.b, p.a.Domain}} {
-		x.at.Database(func(ctx context.Context, db *sqlite.DB) error { return db.Queue().Wake(ctx, x.to, time.Now()) })
-	}
+	p.wakeTo(p.a, p.b.Domain)
+	p.wakeTo(p.b, p.a.Domain)
+}
+
+// wakeTo makes everything due that a server has for a domain, as `vam queue retry` does.
+func (p *pair) wakeTo(at *harness.Server, to vam.Domain) {
+	p.T.Helper()
+	at.Database(func(ctx context.Context, db *sqlite.DB) error { return db.Queue().Wake(ctx, to, time.Now()) })
 }
 
 // sending is a message that somebody was told is accepted.

@@ -192,6 +192,11 @@ func InState(state string) func(userwire.Entry) bool {
 	return func(e userwire.Entry) bool { return e.State == state }
 }
 
+// InStates is InState for several.
+func InStates(states ...string) func(userwire.Entry) bool {
+	return func(e userwire.Entry) bool { return slices.Contains(states, e.State) }
+}
+
 // AwaitStored waits until the user's server has all of a message.
 func (u *User) AwaitStored(origin vam.Domain, id vam.MessageID) userwire.Entry {
 	u.s.w.T.Helper()
