@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -71,8 +72,11 @@ func (s *Service) Offer(ctx context.Context, j queue.Job) error {
 		return nil
 	}
 	offer.Recipients = open
-	if late := s.o.Now(); !j.Deadline.IsZero() && late.After(j.Deadline) {
-		return s.giveUp(ctx, m, open, j.Reason)
+	switch late := s.o.Now(); {
+	case s.o.Messages.Gone(m) != nil:
+		return s.giveUp(ctx, m, open, "5.4.7", "the message expired before %s took it")
+	case !j.Deadline.IsZero() && late.After(j.Deadline):
+		return s.giveUp(ctx, m, open, "4.4.7", "%s could not be reached before the message's time was over")
 	}
 	carrier := s.o.Native
 	if s.o.Hosts(offer.Domain) {
@@ -109,17 +113,19 @@ func waiting(all []Recipient) []Recipient {
 // the error of the whole attempt: permanent ends them, temporary lets them wait.
 func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, open []Recipient, updates []Update, cause error) error {
 	now := s.o.Now()
-	answered := map[string]bool{}
-	for i := range updates {
-		updates[i].At, updates[i].Attempt = now, true
-		if updates[i].State == vam.Waiting {
-			updates[i].NextAt = now.Add(queue.Backoff(j.Attempts + 1))
-		}
-		answered[updates[i].Address.Key()] = true
+	answers := map[string]Update{}
+	for _, u := range updates {
+		answers[u.Address.Key()] = u
 	}
+	updates = make([]Update, 0, len(open)) // whoever else it speaks of is for receipts
 	retry := cause
 	for _, r := range open {
-		if answered[r.Address.Key()] {
+		if u, ok := answers[r.Address.Key()]; ok {
+			u.At, u.Attempt = now, true
+			if u.State == vam.Waiting {
+				u.NextAt = now.Add(queue.Backoff(j.Attempts + 1))
+			}
+			updates = append(updates, u)
 			continue
 		}
 		if cause == nil {
@@ -145,11 +151,20 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 func (s *Service) unanswered(r Recipient, cause error, j queue.Job, now time.Time) Update {
 	u := Update{Address: r.Address, Text: vam.Public(cause), At: now, Attempt: true}
 	if kind := vam.KindOf(cause); kind.Temporary() {
-		u.State, u.Code, u.NextAt = vam.Waiting, "4.4.1", now.Add(queue.Backoff(j.Attempts+1))
+		u.State, u.Code, u.NextAt = vam.Waiting, "4.4.1", now.Add(pause(cause, j))
 		return u
 	}
 	u.State, u.Code = vam.Rejected, CodeOf(cause)
 	return u
+}
+
+// pause is how long the next attempt is away.
+func pause(cause error, j queue.Job) time.Duration {
+	var e *vam.Error
+	if errors.As(cause, &e) && e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	return queue.Backoff(j.Attempts + 1)
 }
 
 // CodeOf is the enhanced status code (RFC 3463) for an error of a whole attempt (AM-9.8).
@@ -166,20 +181,15 @@ func CodeOf(err error) string {
 	return "5.0.0"
 }
 
-func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipient, reason string) error {
-	if reason == "" {
-		reason = "no attempt succeeded"
-	}
+// giveUp ends those who wait; why is a sentence about their domain.
+func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipient, code, why string) error {
 	updates := make([]Update, len(open))
 	for i, r := range open {
-		last := r.Text
-		if last == "" {
-			last = reason
+		u := Update{Address: r.Address, State: vam.Failed, Code: code, At: s.o.Now(), Text: fmt.Sprintf(why, r.Address.Domain)}
+		if r.Text != "" {
+			u.Text += "; the last answer was: " + r.Text
 		}
-		updates[i] = Update{
-			Address: r.Address, State: vam.Failed, Code: "4.4.7", At: s.o.Now(),
-			Text: fmt.Sprintf("%s could not be reached before the message's time was over; the last answer was: %s", r.Address.Domain, last),
-		}
+		updates[i] = u
 	}
 	_, err := s.settle(ctx, m, updates)
 	return err
