@@ -240,7 +240,7 @@ func testLeaseRace(w *world) {
 		for {
 			got, err := w.Queue.Lease(w.Context(), w.want(fmt.Sprint("worker", i), 4))
 			leased[i] = append(leased[i], got...)
-			if err != nil || len(got) == 0 {
+			if err != nil || len(got) == 0 || len(leased[i]) > jobs {
 				return true, err
 			}
 		}
