@@ -24,7 +24,7 @@ build: ## bin/vam
 	$(GO) build -trimpath -buildvcs=$(VCS) -o bin/vam ./cmd/vam
 
 test: ## every test, with the race detector; installs what is missing
-	@scripts/deps.sh test
+	@scripts/deps.sh test bench
 	$(GO) test $(TESTFLAGS) $(PKGS)
 	@for pkg in $$(grep -rl --include='*_test.go' '^//go:build fault' . | xargs -r -n 1 dirname | sort -u); do \
 		echo "$(GO) test -tags fault $$pkg"; $(GO) test $(TESTFLAGS) -tags fault $$pkg || exit 1; done
@@ -73,7 +73,7 @@ bench: ## the figures of the README, side by side with what users would run inst
 	$(GO) run ./bench/cmd/vambench $(ARGS)
 
 soak: ## the long forms: 1,000 kills under load, every cut
-	@scripts/deps.sh test
+	@scripts/deps.sh test bench
 	VAM_SOAK=1 $(GO) test -count=1 -timeout 4h -v ./e2e/... $(ARGS)
 
 clean: ## remove what build and tests leave

@@ -51,8 +51,20 @@ func TestEveryRouteIsInThePage(t *testing.T) {
 func TestEveryMemberIsInThePage(t *testing.T) {
 	text := page(t)
 	for _, v := range []any{
-		userwire.Me{}, userwire.Limits{}, userwire.Draft{}, userwire.Piece{}, userwire.Have{}, userwire.Missing{}, userwire.Seal{}, userwire.Decline{},
-		userwire.Message{}, userwire.Recipient{}, userwire.Entry{}, userwire.Entries{}, userwire.Contact{}, userwire.Contacts{},
+		userwire.Me{},
+		userwire.Limits{},
+		userwire.Draft{},
+		userwire.Piece{},
+		userwire.Have{},
+		userwire.Missing{},
+		userwire.Seal{},
+		userwire.Decline{},
+		userwire.Message{},
+		userwire.Recipient{},
+		userwire.Entry{},
+		userwire.Entries{},
+		userwire.Contact{},
+		userwire.Contacts{},
 	} {
 		for f := range reflect.TypeOf(v).Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
