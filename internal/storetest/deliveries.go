@@ -99,7 +99,7 @@ func testSettle(w *world) {
 	took := got(w.Deliveries.Settle(w.Context(), k, updates, noBounce))(w)
 	w.equal("what took effect", took, []delivery.Update{updates[0], updates[2]})
 	took = got(w.Deliveries.Settle(w.Context(), k, updates, noBounce))(w)
-	w.equal("the second time", took, updates[:1]) // waiting counts one more attempt
+	w.equal("the second time", took, updates[:1])        // waiting counts one more attempt
 	w.settle(k, addr(w, "zoe@away.example"), vam.Stored) // a receipt is no attempt
 	want := []delivery.Recipient{
 		{Address: addr(w, "amy@away.example"), Offer: offers[0].ID, State: vam.Waiting, Code: "4.4.1", Text: "no answer", Attempts: 2, NextAt: next, Changed: w.now()},
