@@ -117,12 +117,12 @@ func TestNetworkThatIsShut(t *testing.T) {
 func (p *paths) preferUDP(t *testing.T, c *amclient.Client, pull amclient.Pull, content []byte) {
 	t.Helper()
 	for range 5 {
-		got, network, err := fetch(t, c, pull, 0, len(content))
+		got, network, err := fetch(t, c, pull, 0, 0)
 		if err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("%d octets over %s, %v", len(got), network, err)
 		}
 		if network == amclient.UDP {
-			if _, network, _ = fetch(t, c, pull, 0, len(content)); network == amclient.UDP {
+			if _, network, _ = fetch(t, c, pull, 0, 0); network == amclient.UDP {
 				return
 			}
 		}
@@ -134,22 +134,22 @@ func (p *paths) preferUDP(t *testing.T, c *amclient.Client, pull amclient.Pull, 
 // one costs the time of a stall: the rest comes over the other.
 func TestMeasuredNetworkGoesAway(t *testing.T) {
 	t.Parallel()
-	slow := netem.Even(0, 2*vam.MiB)
+	slow := netem.Even(0, 400*vam.KiB)
 	p := newPaths(t, slow, netem.Even(0, 0))
-	content := randomBytes(1 << 20)
+	content := randomBytes(300_000)
 	_, pull := p.fileMessage(t, content)
 	c := p.client(t, amclient.Options{Stall: time.Second, Lanes: 1})
 	p.preferUDP(t, c, pull, content)
 
-	p.udp.SetShape(netem.ToClient, netem.Shape{Rate: vam.MiB}) // so that the outage comes before the end
-	m, err := c.Media(t.Context(), pull, 0, vam.Bytes(len(content)))
+	p.udp.SetShape(netem.ToClient, netem.Shape{Rate: 100 * vam.KiB}) // so that the outage comes before the end
+	m, err := c.Media(t.Context(), pull, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Network != amclient.UDP {
 		t.Fatalf("the transfer begins over %s", m.Network)
 	}
-	got := make([]byte, 50_000)
+	got := make([]byte, 20_000)
 	if _, err := io.ReadFull(m, got); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestMeasuredNetworkGoesAway(t *testing.T) {
 	m.Close()
 	wantProblem(t, err, vam.Unavailable, "")
 	got = append(got, rest...)
-	rest, network, err := fetch(t, c, pull, len(got), len(content))
+	rest, network, err := fetch(t, c, pull, len(got), 0)
 	if err != nil || network != amclient.TCP {
 		t.Fatalf("the rest comes over %s, %v", network, err)
 	}
@@ -166,7 +166,7 @@ func TestMeasuredNetworkGoesAway(t *testing.T) {
 		t.Error("the whole is not what was sent")
 	}
 	// It is not tried again at once.
-	if _, network, err = fetch(t, c, pull, 0, len(content)); err != nil || network != amclient.TCP {
+	if _, network, err = fetch(t, c, pull, 0, 0); err != nil || network != amclient.TCP {
 		t.Errorf("the next transfer goes over %s, %v", network, err)
 	}
 }
@@ -175,13 +175,13 @@ func TestMeasuredNetworkGoesAway(t *testing.T) {
 // answer, which then goes over the other network within the same call.
 func TestDeadConnection(t *testing.T) {
 	t.Parallel()
-	p := newPaths(t, netem.Even(0, 2*vam.MiB), netem.Even(0, 0))
-	content := randomBytes(1 << 20)
+	p := newPaths(t, netem.Even(0, 400*vam.KiB), netem.Even(0, 0))
+	content := randomBytes(300_000)
 	_, pull := p.fileMessage(t, content)
 	c := p.client(t, amclient.Options{Stall: time.Second, Lanes: 1})
 	p.preferUDP(t, c, pull, content)
 	p.udp.Outage(true)
-	got, network, err := fetch(t, c, pull, 0, len(content))
+	got, network, err := fetch(t, c, pull, 0, 0)
 	if err != nil || !bytes.Equal(got, content) || network != amclient.TCP {
 		t.Errorf("%d octets over %s, %v", len(got), network, err)
 	}
@@ -190,7 +190,7 @@ func TestDeadConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.tcp.Cut(netem.Rst)
-	got, network, err = fetch(t, c, pull, 0, len(content))
+	got, network, err = fetch(t, c, pull, 0, 0)
 	if err != nil || !bytes.Equal(got, content) || network != amclient.UDP {
 		t.Errorf("back again: %d octets over %s, %v", len(got), network, err)
 	}
