@@ -142,8 +142,8 @@ type link struct {
 	close  func()
 	broken func() bool // it can take no new request
 	proved atomic.Bool // it has carried an answer
-	// received is how many octets have come, of frames that are not complete too; nil
-	// where a body has them at once.
+	// received is how many octets of bodies have come, of frames that are not complete
+	// too; nil where a body has them at once.
 	received func() int64
 	// Guarded by the mutex of the lanes that it belongs to.
 	users   int  // requests under way
@@ -212,7 +212,7 @@ func (d *Dialer) dialTCP(ctx context.Context, addr netip.AddrPort, config *tls.C
 		return nil, err
 	}
 	d.tune(raw)
-	conn := d.tls.Client(raw, config, count)
+	conn := &framedConn{Conn: d.tls.Client(raw, config, count)}
 	if err := conn.Handshake(ctx); err != nil {
 		_ = raw.Close()
 		return nil, err
@@ -234,8 +234,21 @@ func (d *Dialer) dialTCP(ctx context.Context, addr netip.AddrPort, config *tls.C
 		RoundTripper: cc,
 		close:        func() { _ = cc.Close() },
 		broken:       func() bool { return cc.Err() != nil },
-		received:     conn.Received,
+		received:     conn.frames.Data,
 	}, nil
+}
+
+// framedConn sees what is received before net/http hands it over, frame by frame.
+type framedConn struct {
+	*wire.Conn
+	frames wire.Frames
+}
+
+// Read reads plaintext; net/http has one goroutine that does.
+func (c *framedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.frames.Feed(p[:n])
+	return n, err
 }
 
 func (d *Dialer) tune(c net.Conn) {

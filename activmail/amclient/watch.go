@@ -27,11 +27,11 @@ func errSlow() error {
 }
 
 // watch gives up what makes no progress while somebody waits for it. On a slow path one
-// frame of HTTP/2 takes longer than the limit, so a connection that receives counts as
-// progress, but not for longer than slowWindow: frames without meaning do too.
+// frame of HTTP/2 takes longer than the limit, so octets of bodies that the connection
+// receives are progress, but not for longer than slowWindow: they may be others'.
 type watch struct {
 	limit    time.Duration
-	received func() int64 // of the connection; nil: only what somebody waits for counts
+	received func() int64 // by the connection; nil: only what somebody waits for counts
 	cancel   context.CancelCauseFunc
 
 	mu      sync.Mutex

@@ -34,7 +34,7 @@ func TestWatch(t *testing.T) {
 		{"silence", 0, true, 5 * time.Second},
 		{"silence of a network that tells nothing", 0, false, 5 * time.Second},
 		{"octets too rarely", 6 * time.Second, true, 5 * time.Second},
-		{"frames of no meaning", time.Second, true, slowWindow},
+		{"bodies of others", time.Second, true, slowWindow},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())

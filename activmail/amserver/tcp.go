@@ -159,7 +159,7 @@ func (s *Server) accept(c net.Conn) {
 			s.refused(refusal)
 			return
 		}
-		if !s.conns.put(&servedConn{Conn: conn, leave: leave, headerTime: s.limits.Handshake}) {
+		if !s.conns.put(newServedConn(conn, leave, s.limits.Handshake)) {
 			_ = conn.Close()
 			leave()
 		}
@@ -208,15 +208,21 @@ type servedConn struct {
 	leave      func()
 	headerTime time.Duration
 	// The rest is the reader's.
-	watch headerWatch
-	late  *time.Timer // runs while a header section is open
+	frames wire.Frames
+	late   *time.Timer // runs while a header section is open: net/http gives it any time
+}
+
+func newServedConn(c *wire.Conn, leave func(), headerTime time.Duration) *servedConn {
+	served := &servedConn{Conn: c, leave: leave, headerTime: headerTime}
+	served.frames.OfServer()
+	return served
 }
 
 // Read reads plaintext; net/http has one goroutine that does.
 func (c *servedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.watch.feed(p[:n])
-	switch open := c.watch.open() && err == nil; {
+	c.frames.Feed(p[:n])
+	switch open := c.frames.HeaderOpen() && err == nil; {
 	case open && c.late == nil:
 		c.late = time.AfterFunc(c.headerTime, func() { _ = c.Close() })
 	case !open && c.late != nil:

@@ -59,7 +59,6 @@ type Conn struct {
 	tls      *tls.Conn
 	below    *holdingConn
 	count    *Counter
-	received atomic.Int64
 }
 
 func newConn(below *holdingConn, t *tls.Conn, count *Counter) *Conn {
@@ -79,13 +78,8 @@ func (c *Conn) Raw() net.Conn { return c.below.Conn }
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.tls.Read(p)
 	c.count.Received(n)
-	c.received.Add(int64(n))
 	return n, err
 }
-
-// Received is how many octets of plaintext were read so far, of frames that are not
-// complete too.
-func (c *Conn) Received() int64 { return c.received.Load() }
 
 // Write writes p as records that go out together, sixteen to a system call.
 func (c *Conn) Write(p []byte) (int, error) {
