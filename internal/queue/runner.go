@@ -195,17 +195,26 @@ func (r *Runner) start(ctx context.Context, wg *sync.WaitGroup, j Job) {
 	begun := r.o.Now()
 	wg.Go(func() {
 		defer r.Wake()
-		defer r.end(j, cancel)
-		r.settle(ctx, j, begun, r.handle(jctx, j))
+		defer r.end(j)
+		err := r.handle(jctx, j)
+		r.leave(j, cancel)
+		r.settle(ctx, j, begun, err)
 	})
 }
 
-// end gives the job's place back.
-func (r *Runner) end(j Job, cancel context.CancelFunc) {
+// leave says that a job does not run any more. That comes before its outcome is
+// recorded: from then on it may be leased again, when it was wanted again meanwhile.
+func (r *Runner) leave(j Job, cancel context.CancelFunc) {
 	cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.running, j.ID)
+}
+
+// end gives the job's place back.
+func (r *Runner) end(j Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	t := r.domains[j.Domain]
 	if t.jobs--; t.jobs == 0 {
 		delete(r.domains, j.Domain)
