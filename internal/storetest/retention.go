@@ -111,14 +111,18 @@ func testDetach(w *world) {
 
 func testDetachSent(w *world) {
 	bob := w.account("bob")
-	k, _ := w.sent(bob, "amy@away.example", "zoe@away.example")
+	open := []vam.RecipientState{vam.Queued, vam.Offering, vam.Waiting, vam.Held, vam.Accepted}
+	to := []string{"zoe@away.example"}
+	for _, st := range open {
+		to = append(to, string(st)+"@away.example")
+	}
+	k, _ := w.sent(bob, to...)
 	w.complete(k, "x", "")
 	w.delete(bob, k)
-	w.equal("while both may fetch it", w.detach(10), []message.Key(nil))
-	w.settle(k, addr(w, "amy@away.example"), vam.Stored)
-	for _, st := range []vam.RecipientState{vam.Offering, vam.Waiting, vam.Held, vam.Accepted} {
+	for _, st := range open {
 		w.settle(k, addr(w, "zoe@away.example"), st)
-		w.equal("while the other is "+string(st), w.detach(10), []message.Key(nil))
+		w.settle(k, addr(w, string(st)+"@away.example"), vam.Stored) // one more has it
+		w.equal("while zoe is "+string(st), w.detach(10), []message.Key(nil))
 	}
 	w.settle(k, addr(w, "zoe@away.example"), vam.Failed)
 	w.equal("when nobody will", w.detach(10), []message.Key{k})
@@ -367,6 +371,15 @@ func testDropMessages(w *world) {
 		}
 		w.equal("lines", len(got(w.Messages.Lines(w.Context(), deleted, 0, 10))(w)), 0)
 	})
+	// A fresh offer is remembered with its message, however old that is.
+	late := w.received(answer{bob, vam.Accepted})
+	w.delete(bob, late)
+	w.detach(10)
+	w.pass(memory - time.Hour)
+	w.take(w.taking(late, answer{account.Account{Address: addr(w, "no@home.example")}, vam.Rejected}))
+	w.pass(2 * time.Hour)
+	drop("with a fresh offer", 0)
+	w.equal("its offers", len(got(w.Receptions.Offers(w.Context(), late))(w)), 2)
 	w.delete(bob, shown)
 	for range 3 { // it may take as long again
 		w.pass(memory + time.Hour)
