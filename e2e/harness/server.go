@@ -61,6 +61,9 @@ const ttl = 0
 // manyMessages lets one account of a test send what would be too much for a person.
 var manyMessages = config.Rate{Events: 1_000_000, Per: time.Hour, Burst: 1_000_000}
 
+// drain bounds a stop: tests leave connections behind that nobody will end.
+const drain = 4 * time.Second
+
 // Add sets a server up, as `vam init` does, and publishes its records. It does not run
 // yet.
 func (w *World) Add(domain vam.Domain, o Options) *Server {
@@ -90,7 +93,9 @@ func (w *World) Add(domain vam.Domain, o Options) *Server {
 	})
 	w.must(err)
 	s.Config = r.Config
-	s.Config.Limits.Senders.Messages = manyMessages // for Open; environ is for Start
+	// For Open; environ says the same for Start.
+	s.Config.Limits.Senders.Messages = manyMessages
+	s.Config.Delivery.DrainWithin.Duration = drain
 	for _, d := range r.Records {
 		if d.Type != "SRV" {
 			w.must(w.Zone(domain).Parse(d.Line()))
@@ -233,7 +238,7 @@ func (s *Server) environ(more ...string) []string {
 	env := []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + s.w.dir, "TMPDIR=" + s.w.dir,
 		"SSL_CERT_FILE=" + s.w.caFile(), "SSL_CERT_DIR=" + s.w.dir, "GORACE=halt_on_error=0",
-		"VAM_LIMITS_SENDERS_MESSAGES=" + manyMessages.String(),
+		"VAM_LIMITS_SENDERS_MESSAGES=" + manyMessages.String(), "VAM_DELIVERY_DRAIN_WITHIN=" + drain.String(),
 	}
 	return slices.Concat(env, s.o.Env, s.Env, more)
 }
