@@ -144,7 +144,8 @@ func (d *Daemon) role() vam.Address {
 }
 
 // pull is the queue's handler of pulls: within the day's allowance of the domain, and
-// counted.
+// counted. A stop waits for a transfer that has an end, and not for a recording that is
+// still being made.
 func (d *Daemon) pull(ctx context.Context, j queue.Job) error {
 	d.pullsOpen.Add(1)
 	defer d.pullsOpen.Add(-1)
@@ -153,11 +154,19 @@ func (d *Daemon) pull(ctx context.Context, j queue.Job) error {
 			if err := d.gate.pull(k, max(m.Announced, vam.Bytes(m.Head.MediaBytes))); err != nil {
 				return err
 			}
+			if m.Head.SealedAt.IsZero() {
+				live, cancel := context.WithCancelCause(ctx)
+				defer cancel(nil)
+				defer context.AfterFunc(d.winding, func() { cancel(queue.ErrStopped) })()
+				ctx = live
+			}
 		}
 	}
 	err := d.reception.Pull(ctx, j)
 	result := "done"
 	switch {
+	case err != nil && errors.Is(context.Cause(ctx), queue.ErrStopped):
+		result, err = "cut", queue.ErrStopped
 	case err != nil && (vam.KindOf(err).Temporary() || errors.Is(err, context.Canceled)):
 		result = "cut"
 	case err != nil:

@@ -44,6 +44,9 @@ type Options struct {
 	Roots *x509.CertPool
 	Log   *slog.Logger     // discards
 	Now   func() time.Time // time.Now
+	// CertificatesEvery is how often the certificate files are looked at; the default of
+	// package certs.
+	CertificatesEvery time.Duration
 }
 
 // Daemon is one server with its data folder, listeners and queue. Nothing in it is

@@ -138,7 +138,7 @@ func (d *Daemon) handler() http.Handler {
 	})
 	users := userapi.New(userapi.Options{
 		Accounts: d.accounts, Messages: d.messages, Submission: d.submission, Delivery: d.delivery, Reception: d.reception,
-		Mailbox: d.db.Mailboxes(), Now: d.o.Now, Log: d.log,
+		Mailbox: d.db.Mailboxes(), Stopping: d.winding, Now: d.o.Now, Log: d.log,
 	})
 	toPeers, toUsers := countRequests(peers, d.metrics.Requests, "peer"), countRequests(users, d.metrics.Requests, "user")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -115,7 +115,7 @@ func (o meteredOrigin) Media(ctx context.Context, off, n int64) (io.ReadCloser, 
 	if err != nil {
 		return nil, err
 	}
-	return &countedBody{ReadCloser: body, o: o}, nil
+	return &countedBody{ReadCloser: body, o: o, part: min(n, int64(activmail.FilePart))}, nil
 }
 
 func (o meteredOrigin) Entry(ctx context.Context, n int64, wait time.Duration) (line, checkpoint, blob []byte, err error) {
@@ -127,15 +127,18 @@ func (o meteredOrigin) Entry(ctx context.Context, n int64, wait time.Duration) (
 	return line, checkpoint, blob, err
 }
 
+// countedBody counts what is read, and notices the first part, which is the whole of a
+// small file.
 type countedBody struct {
 	io.ReadCloser
 	o    meteredOrigin
+	part int64 // its length
 	read int64
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if b.read < int64(activmail.FilePart) && b.read+int64(n) >= int64(activmail.FilePart) || err == io.EOF {
+	if b.read < b.part && b.read+int64(n) >= b.part {
 		b.o.first()
 	}
 	b.read += int64(n)

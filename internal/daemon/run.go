@@ -97,7 +97,7 @@ func (d *Daemon) checkCertificates(context.Context) error {
 }
 
 func (d *Daemon) watchCertificates(ctx context.Context) error {
-	d.certs.Watch(ctx, 0, d.certificate)
+	d.certs.Watch(ctx, d.o.CertificatesEvery, d.certificate)
 	return nil
 }
 

@@ -231,11 +231,15 @@ func (r *Runner) handle(ctx context.Context, j Job) (err error) {
 	return r.handlers[j.Kind](ctx, j)
 }
 
+// ErrStopped is what a handler returns that gave its job up because the process stops. The
+// job has no outcome then, like one that was cut off.
+var ErrStopped = errors.New("the process stops")
+
 // settle records the outcome, also of a job that ended just when the Runner was
 // stopped. A job that was stopped has none: its lease ends by itself, or at the next
 // start.
 func (r *Runner) settle(ctx context.Context, j Job, begun time.Time, err error) {
-	if ctx.Err() != nil && err != nil {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrStopped)) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
