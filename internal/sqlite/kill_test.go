@@ -11,7 +11,7 @@ import (
 // TestKilled kills the child after some promises, again and again on one folder.
 func TestKilled(t *testing.T) {
 	place := t.TempDir()
-	rounds := 6
+	rounds := 5
 	if testing.Short() {
 		rounds = 2
 	}

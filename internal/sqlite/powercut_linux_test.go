@@ -20,7 +20,7 @@ func TestPowerCut(t *testing.T) {
 	place := filepath.Join(disk.Dir(), "data")
 	check(t, os.Mkdir(place, 0o700))
 	unix.Sync() // the folder itself is the operator's; the database is not flushed by it
-	cuts := 8
+	cuts := 6
 	if testing.Short() {
 		cuts = 2
 	}
