@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,26 @@ func useAll(ctx context.Context, path string) error {
 		return err
 	}
 	return db.Queue().Enqueue(ctx, offerJob("new"))
+}
+
+// A row that points to nothing is damage too, though every page is right.
+func TestCheckFindsOrphans(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vam.db")
+	db := openAll(t, path, sqlite.Options{})
+	check(t, db.Check(t.Context()))
+	check(t, db.Close())
+	raw, err := sql.Open("sqlite", path)
+	check(t, err)
+	_, err = raw.Exec(`INSERT INTO line (message, n, raw, off, len) VALUES (7, 0, x'00', 0, 0)`)
+	check(t, err)
+	check(t, raw.Close())
+	db = openAll(t, path, sqlite.Options{})
+	defer db.Close()
+	err = db.Check(t.Context())
+	wantKind(t, "a line of no message", err, vam.Corrupt)
+	if err != nil && !strings.Contains(err.Error(), "line") {
+		t.Errorf("%q does not name the table", err)
+	}
 }
 
 func TestDamagedHead(t *testing.T) {

@@ -169,6 +169,26 @@ func TestEndedContext(t *testing.T) {
 	}
 }
 
+// A reader whose context ends stops in the middle, and says why.
+func TestEndedRead(t *testing.T) {
+	db := openNew(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	end := func() { cancel() }
+	inTheMiddle.Store(&end)
+	defer inTheMiddle.Store(nil)
+	err := db.Read(ctx, func(q sqlite.Querier) error {
+		var n int
+		return q.QueryRowContext(ctx, `WITH RECURSIVE n (i) AS (VALUES (meanwhile()) UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT count(*) FROM n`).Scan(&n)
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a read whose context ended: %v", err)
+	}
+	check(t, db.Write(t.Context(), insert("a")))
+	if got := names(t, db); got != "a" {
+		t.Errorf("afterwards the rows are %q", got)
+	}
+}
+
 func TestPanicGoesToItsCaller(t *testing.T) {
 	db := openNew(t)
 	func() {
