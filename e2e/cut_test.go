@@ -84,7 +84,7 @@ func TestCutSmall(t *testing.T) {
 	base := link.Stats().Carried[netem.ToClient]
 	p.arrives(p.alice.SendTo(harness.Content(40, size), p.bob).ID)
 	whole := link.Stats().Carried[netem.ToClient] - base
-	step := pick(max(whole/120, 1), 1)
+	step := pick(max(whole/90, 1), 1)
 	t.Logf("a message of %d octets moves %d towards its recipient; a cut every %d", size, whole, step)
 
 	sent := map[vam.MessageID][]byte{}
@@ -125,7 +125,7 @@ func TestCutLarge(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var worst int64
-	for i := range pick(40, 1000) {
+	for i := range pick(25, 1000) {
 		content[0], content[1] = byte(i), byte(i>>8) // another file each time
 		link.Cut(netem.Fin)
 		before := link.Stats()
@@ -149,14 +149,14 @@ func TestCutOverAndOver(t *testing.T) {
 	t.Parallel()
 	p := linkedPair(t, "tcp")
 	link := p.a.TCP
-	content := harness.Content(42, pick(24<<20, 512<<20))
+	content := harness.Content(42, pick(32<<20, 1<<30))
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	link.SetShape(netem.ToClient, netem.Shape{Rate: 12 * vam.MiB, Queue: 256 * vam.KiB})
 	before := link.Stats().Carried[netem.ToClient]
 	next := func() <-chan struct{} {
-		return link.CutAfter(netem.ToClient, oneMiB+rng.Int64N(2*oneMiB), netem.Ending(rng.IntN(2)))
+		return link.CutAfter(netem.ToClient, 3*oneMiB+rng.Int64N(3*oneMiB), netem.Ending(rng.IntN(2)))
 	}
 	cut := next()
 	id := p.alice.SendTo(content, p.bob).ID
@@ -180,7 +180,7 @@ func TestCutOverAndOver(t *testing.T) {
 	})
 	twice := link.Stats().Carried[netem.ToClient] - before - int64(len(content))
 	t.Logf("%d cuts, %d octets beyond the media", cuts, twice)
-	if cuts < len(content)/(8<<20) {
+	if cuts < len(content)/(16<<20) {
 		t.Errorf("there were %d cuts only", cuts)
 	}
 	if limit := int64(cuts*p.a.Config.Transport.Connections*oneMiB + len(content)/100 + 1<<20); twice > limit {
@@ -201,7 +201,7 @@ func TestOffersCut(t *testing.T) {
 	sent := map[vam.MessageID][]byte{}
 	for _, d := range netem.Directions() {
 		n := whole[d] - base[d]
-		for at, step := int64(0), pick(max(n/25, 1), 3); at < n; at += step {
+		for at, step := int64(0), pick(max(n/16, 1), 3); at < n; at += step {
 			link.Cut(netem.Fin)
 			cut := link.CutAfter(d, at, netem.Ending(at%2))
 			content := harness.Content(uint64(at), 100)

@@ -197,15 +197,17 @@ func TestRefused(t *testing.T) {
 		what  string
 		to    *harness.User
 		size  int
+		state vam.RecipientState
 		code  string
 		words []string
 	}{
-		{"too large for the peer", p.bob, 2<<20 + 1, "5.3.4", []string{"2 MiB", "b.test"}},
-		{"quota", carol, 1<<20 + 1, "4.2.2", []string{"carol@b.test", "full", "quota"}},
-		{"blocked", dora, 10, "5.7.1", []string{"does not take messages from alice@a.test"}},
+		{"too large for the peer", p.bob, 2<<20 + 1, vam.Rejected, "5.3.4", []string{"2 MiB", "b.test"}},
+		// A full mailbox may have room tomorrow: it is tried again until the message's time is over.
+		{"quota", carol, 1<<20 + 1, vam.Waiting, "4.2.2", []string{"carol@b.test", "full", "quota"}},
+		{"blocked", dora, 10, vam.Rejected, "5.7.1", []string{"does not take messages from alice@a.test"}},
 	} {
 		m := p.alice.SendTo(harness.Content(11, tc.size), tc.to)
-		r := p.alice.AwaitRecipient(m.ID, tc.to.Addr, vam.Rejected)
+		r := p.alice.AwaitRecipient(m.ID, tc.to.Addr, tc.state)
 		if r.Code != tc.code {
 			t.Errorf("%s: refused with %s, %s is right: %s", tc.what, r.Code, tc.code, r.Text)
 		}
@@ -214,8 +216,10 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%s: the words do not say %q: %s", tc.what, w, r.Text)
 			}
 		}
-		if b := awaitBounce(t, p.alice, tc.to.Addr); !strings.Contains(b.people, tc.words[0]) {
-			t.Errorf("%s: the report does not say %q:\n%s", tc.what, tc.words[0], b.people)
+		if tc.state == vam.Rejected {
+			if b := awaitBounce(t, p.alice, tc.to.Addr); !strings.Contains(b.people, tc.words[0]) {
+				t.Errorf("%s: the report does not say %q:\n%s", tc.what, tc.words[0], b.people)
+			}
 		}
 		if n := len(tc.to.Inbox()); n != 0 {
 			t.Errorf("%s: the recipient has %d entries", tc.what, n)

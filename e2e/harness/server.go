@@ -62,7 +62,7 @@ const ttl = 0
 var manyMessages = config.Rate{Events: 1_000_000, Per: time.Hour, Burst: 1_000_000}
 
 // drain bounds a stop: tests leave connections behind that nobody will end.
-const drain = 4 * time.Second
+const drain = 5 * time.Second
 
 // Add sets a server up, as `vam init` does, and publishes its records. It does not run
 // yet.
