@@ -18,6 +18,7 @@ import (
 
 // TestEverySeriesIsFed: whatever docs/metrics.md lists comes to life between two servers.
 func TestEverySeriesIsFed(t *testing.T) {
+	t.Parallel()
 	a, b, link := linked(t, time.Second)
 	// A transfer that is cut and goes on.
 	id, data := stalled(t, a, b, link, 14*vam.MiB)
@@ -95,6 +96,7 @@ func TestEverySeriesIsFed(t *testing.T) {
 
 // TestUserRequestsAreCountedByRoute: also those that no route takes, in one series.
 func TestUserRequestsAreCountedByRoute(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	n := w.node("a.test", "alice").start()
 	c := n.client()

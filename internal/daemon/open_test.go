@@ -16,6 +16,7 @@ import (
 // TestOpenRefuses: whatever is wrong is known before anything is served, with the way out,
 // and leaves nothing claimed.
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	n := w.node("a.test", "alice")
 	dir := n.setup.Config.DataDir

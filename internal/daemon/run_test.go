@@ -23,8 +23,10 @@ import (
 // TestTwoServers: two of them in one process know nothing of each other but what they say
 // to each other, over both transports.
 func TestTwoServers(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"tcp", "udp"} {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			force := func(n *node) { n.options.Config.Transport.Prefer = transport }
 			a, b := w.node("a.test", "alice", force).start(), w.node("b.test", "bob", force).start()
@@ -68,7 +70,7 @@ func linked(t *testing.T, drain time.Duration) (a, b *node, link *netem.TCPLink)
 func stalled(t *testing.T, a, b *node, link *netem.TCPLink, size vam.Bytes) (vam.MessageID, []byte) {
 	t.Helper()
 	data := content(int(size))
-	link.SetShape(netem.ToClient, netem.Shape{Rate: 8 * vam.MiB})
+	link.SetShape(netem.ToClient, netem.Shape{Rate: 2 * vam.MiB})
 	id := a.send(data, b)
 	bob := b.client()
 	eventually(t, "the transfer is under way", func() bool {
@@ -91,12 +93,14 @@ func stalled(t *testing.T, a, b *node, link *netem.TCPLink, size vam.Bytes) (vam
 // TestStopDrains: a stop lets what runs end, if it ends in time: at the origin the requests,
 // at the recipient's server whole transfers. Nobody new gets in meanwhile.
 func TestStopDrains(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"origin", "recipient"} {
 		t.Run(side, func(t *testing.T) {
+			t.Parallel()
 			a, b, link := linked(t, 5*time.Minute)
 			stops, size := a, 14*vam.MiB // one request
 			if side == "recipient" {
-				stops, size = b, 40*vam.MiB
+				stops, size = b, 24*vam.MiB
 			}
 			id, data := stalled(t, a, b, link, size)
 			over := stops.signal()
@@ -135,6 +139,7 @@ func TestStopDrains(t *testing.T) {
 // TestStopCuts: what does not end in time is cut, and goes on after the next start, from
 // where it was.
 func TestStopCuts(t *testing.T) {
+	t.Parallel()
 	a, b, link := linked(t, time.Second)
 	id, data := stalled(t, a, b, link, 14*vam.MiB)
 	must(t, <-a.signal())
@@ -152,6 +157,7 @@ func TestStopCuts(t *testing.T) {
 // TestStopLetsFollowersGo: those who wait for a message to go on, servers and people, do not
 // hold up a stop, and find it where it was afterwards.
 func TestStopLetsFollowersGo(t *testing.T) {
+	t.Parallel()
 	const drain = 10 * time.Minute
 	a, b, _ := linked(t, drain)
 	r, recorder := io.Pipe()
@@ -200,6 +206,7 @@ func TestStopLetsFollowersGo(t *testing.T) {
 
 // TestCertificateIsReplaced: new files are shown to the next connection.
 func TestCertificateIsReplaced(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	n := w.node("a.test", "alice", func(n *node) { n.options.CertificatesEvery = 5 * time.Millisecond }).start()
 	serial := func() string {
@@ -231,6 +238,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 
 // TestHealth: the operator is told what is wrong, on a listener of its own.
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var later time.Duration
 	clock := func() time.Time { return time.Now().Add(later) }

@@ -33,6 +33,7 @@ func files(t *testing.T, dir string) map[string]string {
 }
 
 func TestSetupIsIdempotent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	o := w.setupOptions("a.test", "alice")
 	o.Authority = nil
@@ -74,6 +75,7 @@ func TestSetupIsIdempotent(t *testing.T) {
 
 // TestSetupMakesNothingOfMistakes: what cannot be a configuration is not written.
 func TestSetupMakesNothingOfMistakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for name, change := range map[string]func(*daemon.SetupOptions){
 		"listener": func(o *daemon.SetupOptions) { o.TCP = []string{"nonsense"} },
@@ -96,6 +98,7 @@ func TestSetupMakesNothingOfMistakes(t *testing.T) {
 }
 
 func TestSetupInTheWay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	o := w.setupOptions("a.test", "alice")
 	_, err := daemon.Setup(t.Context(), o)
@@ -113,6 +116,7 @@ func TestSetupInTheWay(t *testing.T) {
 // TestSeveralDomains: a configuration with several gets keys, names in the certificate and
 // records for all of them.
 func TestSeveralDomains(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	o := w.setupOptions("a.test", "alice")
 	must(t, os.MkdirAll(o.DataDir, 0o700))
@@ -143,6 +147,7 @@ func TestSeveralDomains(t *testing.T) {
 // TestRecordsParse: every record is what its type wants, in the master file form of
 // others.
 func TestRecordsParse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r, err := daemon.Setup(t.Context(), w.setupOptions("a.test", "alice"))
 	must(t, err)
@@ -180,6 +185,7 @@ func TestRecordsParse(t *testing.T) {
 // a server that trusts no authority at all find another one and prove who it is; without
 // the signature it does not.
 func TestRecordsMakeTheDomainFound(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	nobody := func(n *node) { n.options.Roots = x509.NewCertPool() }
 	a := w.node("a.test", "alice", nobody).start()

@@ -21,6 +21,7 @@ func (n *node) tls(protocols ...string) *tls.Config {
 // TestStrangers: who is not VAM is ended, counted by what it looks like, and logged once a
 // minute for each kind, with how many there were.
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	clock := newClock()
 	n := w.node("a.test", "alice", func(n *node) { n.options.Now = clock.now }).start()
@@ -83,6 +84,7 @@ func TestStrangers(t *testing.T) {
 // TestConnectionLimit: too many connections of one address are refused, counted and logged
 // as that, and those that are there stay.
 func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	n := w.node("a.test", "alice", func(n *node) { n.options.Config.Limits.Clients.PerAddress = 2 }).start()
 	c := n.client()
@@ -110,6 +112,7 @@ func TestConnectionLimit(t *testing.T) {
 // TestHold: a first message from a stranger is held, and a domain of strangers may write to
 // so many people only; what it may not yet waits at its own server.
 func TestHold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	a := w.node("a.test", "alice").start()
 	b := w.node("b.test", "bob", func(n *node) {
