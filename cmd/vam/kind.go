@@ -37,10 +37,14 @@ func container(head []byte) bool {
 	if len(head) >= 12 && bytes.Contains([]byte("ftyp moov mdat free wide skip styp pnot"), head[4:8]) {
 		return true
 	}
-	for _, magic := range []string{"\x1aE\xdf\xa3", "RIFF", "OggS", "FLV", "fLaC", "ID3", "#!AMR", "\x30\x26\xb2\x75", "\x00\x00\x01\xba", "\x00\x00\x01\xb3", "\x47"} {
+	for _, magic := range []string{"\x1aE\xdf\xa3", "RIFF", "OggS", "FLV", "fLaC", "ID3", "#!AMR", "\x30\x26\xb2\x75", "\x00\x00\x01\xba", "\x00\x00\x01\xb3"} {
 		if bytes.HasPrefix(head, []byte(magic)) {
 			return true
 		}
+	}
+	const packet = 188 // of an MPEG transport stream; each begins with a G
+	if len(head) > packet && head[0] == 'G' && head[packet] == 'G' {
+		return true
 	}
 	return len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0 // a frame of MPEG audio
 }
