@@ -34,7 +34,7 @@ func (d *Daemon) openStores(ctx context.Context) error {
 		return err
 	}
 	d.onClose(lock.Close)
-	if d.db, err = sqlite.Open(ctx, filepath.Join(dir, Database), sqlite.Options{OnFail: d.storeFailed}); err != nil {
+	if d.db, err = sqlite.Open(ctx, filepath.Join(dir, Database), sqlite.Options{OnFail: d.storeFailed, Now: d.o.Now}); err != nil {
 		return err
 	}
 	d.onClose(d.db.Close)
