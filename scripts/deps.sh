@@ -11,7 +11,7 @@ set -euo pipefail
 # command:package of each group
 group() {
 	case "$1" in
-	test) echo gcc:gcc strace:strace ffmpeg:ffmpeg ffprobe:ffmpeg mkfs.ext4:e2fsprogs mount:mount dkimverify:python3-dkim dkimverify:python3-nacl ;;
+	test) echo gcc:gcc strace:strace ffmpeg:ffmpeg ffprobe:ffmpeg mkfs.ext4:e2fsprogs mount:mount dkimverify:python3-dkim dkimverify:python3-nacl systemd-analyze:systemd ;;
 	try) echo ffmpeg:ffmpeg ;;
 	bench) echo ffmpeg:ffmpeg nginx:nginx-light curl:curl postconf:postfix ;;
 	*)
