@@ -13,6 +13,7 @@ const (
 	chunkSize     = 64 << 10
 	copyBelow     = chunkSize / 8 // a smaller chunk is copied instead of keeping the buffer
 	receiveBuffer = 512 << 10
+	sendBuffer    = 128 << 10 // octets in it count as carried
 	// drainFor bounds how long a cut waits until the receiver's system has
 	// acknowledged what was granted before.
 	drainFor = 2 * time.Second
@@ -36,6 +37,7 @@ func newRelay(t *TCPLink, client, target *net.TCPConn, accepted time.Time) *rela
 		// The link's own queue is what holds octets back, not a buffer that the
 		// system grows to tens of megabytes in front of it.
 		_ = c.SetReadBuffer(receiveBuffer)
+		_ = c.SetWriteBuffer(sendBuffer)
 	}
 	trip := t.lanes[ToTarget].shape().Delay + t.lanes[ToClient].shape().Delay
 	return &relay{

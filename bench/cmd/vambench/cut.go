@@ -20,23 +20,17 @@ const watch = time.Millisecond
 
 // reset resets every connection to A once it has sent at octets more.
 func reset(ctx context.Context, p *pair.Pair, at int64) (int, error) {
-	fired := p.A.TCP.CutAfter(netem.ToClient, at, netem.Rst)
-	tick := time.NewTicker(watch)
-	defer tick.Stop()
-	var open int
-	for {
-		select {
-		case <-fired:
-			return min(max(open-1, 1), connections), nil
-		case <-tick.C:
-			if n := p.A.TCP.Stats().Open; n > 0 {
-				open = n
-			}
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
+	before := p.A.TCP.Stats().Cut
+	select {
+	case <-p.A.TCP.CutAfter(netem.ToClient, at, netem.Rst):
+		return carrying(p.A.TCP.Stats().Cut - before), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 }
+
+// carrying is how many of the connections to A carry media.
+func carrying(open int) int { return min(max(open-1, 1), connections) }
 
 // outage takes the path away once it has carried at octets more.
 func outage(ctx context.Context, p *pair.Pair, at int64) (int, error) {
@@ -64,7 +58,7 @@ func kill(ctx context.Context, p *pair.Pair, at int64) (int, error) {
 	if err := p.B.Kill(); err != nil {
 		return 0, err
 	}
-	return min(max(open-1, 1), connections), p.B.Start(ctx)
+	return carrying(open), p.B.Start(ctx)
 }
 
 // passed waits until A's link has carried at octets more towards B.

@@ -14,12 +14,12 @@ import (
 
 // measureResume cuts a transfer at many points and counts what is received twice.
 func measureResume(ctx context.Context, b *bench) error {
-	const cuts = 12
+	const cuts, megabits = 12, 200
 	size := b.size(64*vam.MiB, 32*vam.MiB)
 	b.expect(size)
 	r := race.Race{
 		Name: "resume", Title: "Octets received twice after a cut, for each connection in use",
-		Setting: fmt.Sprintf("A file of %s, cut once at each of %d points spread over it; the worst of them.", size, cuts),
+		Setting: fmt.Sprintf("A file of %s over links of 2 ms and %d Mbit/s, cut once at each of %d points spread over it; the worst of them. What the links have carried to the recipient counts, whether its program has read it or not.", size, megabits, cuts),
 		Unit:    "MiB", Smaller: true,
 	}
 	for _, c := range []struct {
@@ -30,7 +30,7 @@ func measureResume(ctx context.Context, b *bench) error {
 		{"vam over UDP, the path gone", "udp", "a cut is an outage until the recipient has given up", outage},
 		{"vam over TCP, the recipient killed", "tcp", "a cut is kill -9 of the recipient's server and a restart", kill},
 	} {
-		p, err := b.start(ctx, pair.Options{Transport: c.transport, Path: pair.Path{Links: true, Shapes: netem.Even(2*time.Millisecond, netem.Megabits(800))}})
+		p, err := b.start(ctx, pair.Options{Transport: c.transport, Path: pair.Path{Links: true, Shapes: netem.Even(2*time.Millisecond, netem.Megabits(megabits))}})
 		if err != nil {
 			return err
 		}
