@@ -28,12 +28,22 @@ var _ amserver.Outbound = Outbound{}
 func (o Outbound) open(ctx context.Context, pull amserver.Pull) (message.Message, error) {
 	k, _, err := o.Delivery.PullToken(ctx, pull.Token)
 	if err != nil {
-		return message.Message{}, err
+		return message.Message{}, givenUp(ctx, err)
 	}
 	if k.ID != pull.MessageID {
 		return message.Message{}, vam.Errorf(vam.Unauthenticated, "the pull token is for another message").WithProblem("token-invalid")
 	}
-	return o.Messages.Get(ctx, k)
+	m, err := o.Messages.Get(ctx, k)
+	return m, givenUp(ctx, err)
+}
+
+// givenUp is Unavailable in the place of err where it comes of nobody waiting for the
+// answer any more, which is how a follower ends: it is no failure of this server.
+func givenUp(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return vam.Wrap(vam.Unavailable, err, "the request was given up")
 }
 
 // Head implements amserver.Outbound.
@@ -64,7 +74,7 @@ func (o Outbound) Log(ctx context.Context, pull amserver.Pull, from int64, wait 
 	if err != nil {
 		return amserver.Log{}, err
 	}
-	if from >= m.Head.Lines && wait > 0 {
+	if from == m.Head.Lines && wait > 0 { // AM-7.6: beyond that it is wrong at once
 		if m, err = o.await(ctx, m.Key, from, wait); err != nil {
 			return amserver.Log{}, err
 		}
@@ -78,12 +88,16 @@ func (o Outbound) Log(ctx context.Context, pull amserver.Pull, from int64, wait 
 
 // await returns when the log has more than n lines, or after wait.
 func (o Outbound) await(ctx context.Context, k message.Key, n int64, wait time.Duration) (message.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if o.Stopping != nil {
 		defer context.AfterFunc(o.Stopping, cancel)()
 	}
-	return o.Messages.Wait(ctx, k, n)
+	m, err := o.Messages.Wait(waiting, k, n)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return m, givenUp(ctx, err)
 }
 
 // logReader streams stored lines, each with its LF, a page at a time.
@@ -152,9 +166,12 @@ func (o Outbound) Entry(ctx context.Context, pull amserver.Pull, n int64, wait t
 	if err != nil {
 		return out, err
 	}
-	out.Length, out.Withdrawn = r.Length, withdrawn(ctx, media)
-	out.Blob, err = section(ctx, media, lines[0], r)
-	return out, err
+	blob, err := section(ctx, media, lines[0], r)
+	if err != nil {
+		return out, err
+	}
+	out.Length, out.Blob, out.Withdrawn = r.Length, blob, withdrawn(ctx, media)
+	return out, nil
 }
 
 // withdrawn is closed when the message is taken back or expires (AM-7.20); what watches
@@ -238,12 +255,18 @@ func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.S
 		return amserver.Blob{}, err
 	}
 	c, err := section(ctx, media, l, r)
-	return amserver.Blob{Content: c, Size: r.Length, ContentType: r.ContentType, Withdrawn: withdrawn(ctx, media)}, err
+	if err != nil {
+		return amserver.Blob{}, err
+	}
+	return amserver.Blob{Content: c, Size: r.Length, ContentType: r.ContentType, Withdrawn: withdrawn(ctx, media)}, nil
 }
 
 // Proof implements amserver.Outbound.
 func (o Outbound) Proof(ctx context.Context, pull amserver.Pull, req amserver.ProofRequest) (activmail.Proof, error) {
 	m, err := o.open(ctx, pull)
+	if err == nil {
+		err = o.Messages.Gone(m)
+	}
 	if err != nil {
 		return activmail.Proof{}, err
 	}

@@ -122,6 +122,7 @@ func (p *Peers) RenewToken(ctx context.Context, as vam.Domain, k message.Key, of
 	}
 	defer done()
 	grant, err := c.RenewToken(ctx, k.ID, offer)
+	p.suspect(k.Origin, err)
 	return grant.Token, grant.Expires, err
 }
 
@@ -143,15 +144,16 @@ func (p *Peers) Origin(ctx context.Context, as vam.Domain, k message.Key, token 
 	if err != nil {
 		return nil, err
 	}
-	return &origin{p: p, c: c, done: done, pull: amclient.Pull{MessageID: k.ID, Token: token}}, nil
+	return &origin{p: p, c: c, done: done, domain: k.Origin, pull: amclient.Pull{MessageID: k.ID, Token: token}}, nil
 }
 
 // origin is one message at its origin.
 type origin struct {
-	p    *Peers
-	c    *amclient.Client
-	done func()
-	pull amclient.Pull
+	p      *Peers
+	c      *amclient.Client
+	done   func()
+	domain vam.Domain
+	pull   amclient.Pull
 }
 
 func (o *origin) Close() error {
@@ -163,6 +165,7 @@ func (o *origin) Close() error {
 func (o *origin) Log(ctx context.Context, from int64, wait time.Duration, take func(line []byte) error) (checkpoint []byte, err error) {
 	log, err := o.c.Log(ctx, o.pull, from, wait)
 	if err != nil {
+		o.p.suspect(o.domain, err)
 		if position(err, from) {
 			return nil, nil // nothing after what is known
 		}
@@ -195,6 +198,7 @@ func position(err error, from int64) bool {
 // Entry implements reception.Origin.
 func (o *origin) Entry(ctx context.Context, n int64, wait time.Duration) (line, checkpoint, blob []byte, err error) {
 	e, err := o.c.Entry(ctx, o.pull, n, wait)
+	o.p.suspect(o.domain, err)
 	return e.Line, e.Checkpoint, e.Blob, err
 }
 
@@ -202,6 +206,7 @@ func (o *origin) Entry(ctx context.Context, n int64, wait time.Duration) (line, 
 func (o *origin) Media(ctx context.Context, off, n int64) (io.ReadCloser, error) {
 	m, err := o.c.Media(ctx, o.pull, vam.Bytes(off), vam.Bytes(off+n))
 	if err != nil {
+		o.p.suspect(o.domain, err)
 		return nil, err
 	}
 	if c := o.p.media[m.Network]; c != nil {
@@ -212,5 +217,7 @@ func (o *origin) Media(ctx context.Context, off, n int64) (io.ReadCloser, error)
 
 // Blob implements reception.Origin.
 func (o *origin) Blob(ctx context.Context, sum activmail.Sum, length int64) ([]byte, error) {
-	return o.c.Blob(ctx, o.pull, sum, vam.Bytes(length))
+	data, err := o.c.Blob(ctx, o.pull, sum, vam.Bytes(length))
+	o.p.suspect(o.domain, err)
+	return data, err
 }

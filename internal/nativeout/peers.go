@@ -112,15 +112,31 @@ func (p *Peers) client(ctx context.Context, as, to vam.Domain) (_ *amclient.Clie
 	if err != nil {
 		return nil, nil, err
 	}
+	key, err := p.o.Key(as)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, old, err := p.use(pair{as, to}, key, found)
+	if old != nil { // outside of the lock: it may take a while
+		_ = old.Close()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return x.client, sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		x.users--
+	}), nil
+}
+
+// use returns the peer with one more user, and a client that is to be closed for it.
+func (p *Peers) use(who pair, key activmail.RequestKey, found *discovery.Result) (x *peer, old *amclient.Client, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	x := p.peers[pair{as, to}]
+	x = p.peers[who]
 	switch {
 	case x == nil:
-		key, err := p.o.Key(as)
-		if err != nil {
-			return nil, nil, err
-		}
 		client, err := amclient.New(p.o.Dialer, amclient.Options{
 			Endpoints: endpoints(found), Mode: p.o.Mode, Key: &key, Limits: p.o.Limits, Lanes: p.o.Lanes, Now: p.o.Now,
 		})
@@ -128,8 +144,8 @@ func (p *Peers) client(ctx context.Context, as, to vam.Domain) (_ *amclient.Clie
 			return nil, nil, err
 		}
 		x = &peer{client: client, expires: found.Expires}
-		p.peers[pair{as, to}] = x
-		p.evict()
+		old = p.evict()
+		p.peers[who] = x
 	case !x.expires.Equal(found.Expires):
 		if err := x.client.SetEndpoints(endpoints(found)); err != nil {
 			return nil, nil, err
@@ -138,31 +154,30 @@ func (p *Peers) client(ctx context.Context, as, to vam.Domain) (_ *amclient.Clie
 	}
 	x.users++
 	x.used = p.o.Now()
-	return x.client, sync.OnceFunc(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		x.users--
-	}), nil
+	return x, old, nil
 }
 
-// evict closes the peer that was not used for longest; mu is held.
-func (p *Peers) evict() {
-	if len(p.peers) <= maxPeers {
-		return
+// evict takes the peer out that was not used for longest, if there are too many; mu is
+// held.
+func (p *Peers) evict() *amclient.Client {
+	if len(p.peers) < maxPeers {
+		return nil
 	}
 	var oldest pair
 	var at time.Time
 	for k, x := range p.peers {
-		if x.users == 0 && !x.used.IsZero() && (at.IsZero() || x.used.Before(at)) {
+		if x.users == 0 && (at.IsZero() || x.used.Before(at)) {
 			oldest, at = k, x.used
 		}
 	}
-	if x := p.peers[oldest]; x != nil {
-		s := x.client.Stats()
-		p.gone.Sent, p.gone.Received = p.gone.Sent+s.Sent, p.gone.Received+s.Received
-		_ = x.client.Close()
-		delete(p.peers, oldest)
+	x := p.peers[oldest]
+	if x == nil {
+		return nil
 	}
+	s := x.client.Stats()
+	p.gone.Sent, p.gone.Received = p.gone.Sent+s.Sent, p.gone.Received+s.Received
+	delete(p.peers, oldest)
+	return x.client
 }
 
 // endpoints is AM-11.12.

@@ -44,6 +44,9 @@ func (h *Handler) media(r *request) error {
 		return nil
 	}
 	media, err := h.o.Messages.OpenMedia(r.Context(), k)
+	if err != nil && vam.KindOf(err) == vam.NotFound && e.State == mailbox.Arriving {
+		return vam.Errorf(vam.Unavailable, "nothing of the message has arrived yet; ask again in a moment").WithRetry(2 * time.Second)
+	}
 	if err != nil {
 		return err
 	}

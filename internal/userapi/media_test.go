@@ -202,6 +202,9 @@ func TestRangesOfWhatArrives(t *testing.T) {
 	if _, _, err := d.Reception.Offer(t.Context(), o, body); err != nil {
 		t.Fatal(err)
 	}
+	if a := d.refused(t, "bob", "GET /box/"+rec.Key.String()+"/media", nil, http.StatusServiceUnavailable, "busy"); a.Header.Get("Retry-After") == "" {
+		t.Error("no word of when something will be here")
+	}
 	w, err := d.Messages.Writer(t.Context(), rec.Key)
 	if err != nil {
 		t.Fatal(err)
