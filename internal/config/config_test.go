@@ -192,6 +192,32 @@ func TestEnvironmentAloneIsEnough(t *testing.T) {
 	}
 }
 
+// TestVariablesOfTheProgram: those that are no settings are left alone, however alike they
+// look, and a slip in one of them is found too.
+func TestVariablesOfTheProgram(t *testing.T) {
+	if _, err := load(t, `domain = "a.example"`, "VAM_CONFIG=x", "VAM_PROFILE=x", "VAM_SERVER=x", "VAM_TOKEN=x", "VAM_CA_FILE=x", "VAM_CI=1", "VAM_SOAK=1"); err != nil {
+		t.Error(err)
+	}
+	for slip, want := range map[string]string{"VAM_TOKNE": "VAM_TOKEN", "VAM_SERVERS": "VAM_SERVER", "VAM_PROFIL": "VAM_PROFILE", "VAM_DOMAN": "VAM_DOMAIN"} {
+		if _, err := load(t, `domain = "a.example"`, slip+"=x"); err == nil || !strings.Contains(err.Error(), "did you mean "+want+"?") {
+			t.Errorf("%s: %v", slip, err)
+		}
+	}
+}
+
+// TestParse: a document is judged as the file of that name would be, and no file is looked
+// for.
+func TestParse(t *testing.T) {
+	e, err := config.Parse("/nowhere/vam.toml", []byte("domain = \"a.example\"\ntls = {cert = \"c.pem\", key = \"k.pem\"}"), config.Options{})
+	if err != nil || e.DataDir != "/nowhere" || e.TLS.Cert != "/nowhere/c.pem" || e.File != "/nowhere/vam.toml" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	_, err = config.Parse("/nowhere/vam.toml", []byte("domian = \"a.example\""), config.Options{})
+	if err == nil || !strings.Contains(err.Error(), "/nowhere/vam.toml:1: domian: ") || !strings.Contains(err.Error(), "did you mean domain?") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFileThatIsNotThere(t *testing.T) {
 	_, err := config.Load(config.Options{File: filepath.Join(t.TempDir(), "no.toml")})
 	if vam.KindOf(err) != vam.NotFound || !strings.Contains(vam.Public(err), "vam init DOMAIN") {
@@ -289,6 +315,9 @@ func TestPlace(t *testing.T) {
 	env = map[string]string{"HOME": "/home/u"}
 	if got := (config.Place{Getenv: get, UID: 1000}).DefaultDataDir(); got != "/home/u/.local/share/vam" {
 		t.Error(got)
+	}
+	if got := (config.Place{Getenv: func(string) string { return "" }, UID: 1000}).DefaultDataDir(); got != "/var/lib/vam" {
+		t.Errorf("without a home: %s", got)
 	}
 	if got := (config.Place{Getenv: get}).DefaultDataDir(); got != "/var/lib/vam" {
 		t.Error(got)
