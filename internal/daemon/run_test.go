@@ -103,6 +103,7 @@ func TestStopDrains(t *testing.T) {
 				stops, size = b, 24*vam.MiB
 			}
 			id, data := stalled(t, a, b, link, size)
+			begun := time.Now()
 			over := stops.signal()
 			eventually(t, "the server says that it stops", func() bool {
 				code, text := stops.get("/readyz")
@@ -125,11 +126,12 @@ func TestStopDrains(t *testing.T) {
 			}
 			link.SetShape(netem.ToClient, netem.Shape{})
 			link.Resume()
+			silent := time.Since(begun) // a puller itself gives up what is silent for 5 s
 			must(t, <-over)
 			stops.start()
 			a.settles(id, vam.Stored)
 			b.has("a.test", id, data)
-			if again := b.metric("vam_resumed_bytes_total"); again > 0 {
+			if again := b.metric("vam_resumed_bytes_total"); again > 0 && silent < 4*time.Second {
 				t.Errorf("%v octets are of an earlier transfer: it was cut", again)
 			}
 		})
