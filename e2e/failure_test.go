@@ -79,18 +79,18 @@ func TestDiskFull(t *testing.T) {
 		p.bob.Holds(p.a.Domain, m.ID, content)
 
 		// Full in the middle of the transfer.
-		p.a.TCP.SetShape(netem.ToClient, netem.Shape{Rate: 4 * vam.MiB, Queue: 64 * vam.KiB})
+		p.a.TCP.SetShape(netem.ToClient, netem.Shape{Rate: 512 * vam.KiB, Queue: 64 * vam.KiB})
 		p.a.UDP.Outage(true)
 		m = p.alice.SendTo(harness.Content(55, 8<<20), p.bob)
 		p.bob.AwaitEntry("some of it is there", p.a.Domain, m.ID, func(e userwire.Entry) bool { return e.Available > 0 })
 		filler = fill(t, disk.Dir())
+		p.a.TCP.SetShape(netem.ToClient, netem.Shape{})
 		harness.Await(t, "the pull was cut by the full disk", func(context.Context) (bool, error) {
 			if p.b.Metrics()[`vam_pulls_total{result="cut"}`] == 0 {
 				return false, harness.ErrPending
 			}
 			return true, nil
 		})
-		p.a.TCP.SetShape(netem.ToClient, netem.Shape{})
 		p.b.Kill() // or its lease of the job, which it could not give back, would end in a minute
 		remove(t, filler)
 		p.b.Start()

@@ -170,53 +170,60 @@ func receipt(to vam.Address, event activmail.ReceiptEvent) activmail.Receipt {
 func TestGrowing(t *testing.T) {
 	t.Parallel()
 	s := newSiege(t, harness.Options{Env: []string{"VAM_LIMITS_MESSAGE=8MiB"}})
-	carol := s.b.Account("carol")
-	s.b.Quota(carol, 4*vam.MiB)
-	for _, tc := range []struct {
-		what  string
-		to    *harness.User
-		limit int64
-		// missing is what is known not to hold yet; whoever mends it takes the mark away.
-		missing bool
-	}{{"the server's limit", s.bob, 8 << 20, false}, {"the quota of a mailbox", carol, 4 << 20, true}} {
-		before := s.b.Metrics().MediaIn()
-		m := s.evil.Live()
-		o := s.evil.Offer(m, tc.to)
-		if _, err := s.evil.Put(s.b, o, s.evil.Bytes(o), nil); err != nil {
-			t.Fatal(err)
-		}
-		stop := make(chan struct{})
-		var growing sync.WaitGroup
-		growing.Go(func() { grow(t, m, stop) })
-		harness.Await(t, tc.what+": the recording is given up", func(context.Context) (bool, error) {
-			for _, r := range m.Receipts() {
-				if r.Event == activmail.EventFailed {
-					if r.Code == "" || r.Text == "" {
-						t.Errorf("%s: the receipt says %+v", tc.what, r)
-					}
-					return true, nil
+	m := s.evil.Live()
+	o := s.evil.Offer(m, s.bob)
+	if _, err := s.evil.Put(s.b, o, s.evil.Bytes(o), nil); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var growing sync.WaitGroup
+	growing.Go(func() { grow(t, m, stop) })
+	harness.Await(t, "the recording is given up", func(context.Context) (bool, error) {
+		for _, r := range m.Receipts() {
+			if r.Event == activmail.EventFailed {
+				if r.Code != "5.3.4" || !strings.Contains(r.Text, "8 MiB") {
+					t.Errorf("the receipt says %+v", r)
 				}
+				return true, nil
 			}
-			return false, harness.ErrPending
-		})
-		close(stop)
-		growing.Wait()
-		got := s.b.Metrics().MediaIn() - before
-		switch over := got > tc.limit+2<<20; {
-		case over && tc.missing:
-			t.Logf("%s is not compared with what a recording grows to (AM-6.16): %d octets were pulled, %d is the limit", tc.what, got, tc.limit)
-		case over:
-			t.Errorf("%s: %d octets were pulled, %d is the limit", tc.what, got, tc.limit)
-		case tc.missing:
-			t.Errorf("%s holds now; its mark can go", tc.what)
 		}
-		tc.to.AwaitEntry(tc.what, s.evil.Domain, m.ID, harness.InState("failed"))
+		return false, harness.ErrPending
+	})
+	close(stop)
+	growing.Wait()
+	if got := s.b.Metrics().MediaIn(); got > 10<<20 {
+		t.Errorf("%d octets were pulled, 8 MiB is the limit", got)
 	}
+	s.bob.AwaitEntry("it failed", s.evil.Domain, m.ID, harness.InState("failed"))
 	s.honest()
-	me, err := carol.Client(harness.Patience).Me(t.Context())
-	if err != nil || me.Used != 0 {
-		t.Errorf("carol's mailbox holds %d: %v", me.Used, err)
+}
+
+// TestGrowingMailbox is the same for the quota of a mailbox. That a recording is
+// compared with it as it grows (AM-6.16) is still missing; whoever mends it turns the
+// expectation round.
+func TestGrowingMailbox(t *testing.T) {
+	t.Parallel()
+	s := newSiege(t, harness.Options{})
+	carol := s.b.Account("carol")
+	s.b.Quota(carol, 2*vam.MiB)
+	m := s.evil.Live()
+	o := s.evil.Offer(m, carol)
+	if _, err := s.evil.Put(s.b, o, s.evil.Bytes(o), nil); err != nil {
+		t.Fatal(err)
 	}
+	if err := errors.Join(m.AppendFile("", harness.Content(74, 6<<20)), m.Seal()); err != nil {
+		t.Fatal(err)
+	}
+	got := carol.AwaitEntry("the recording ends", s.evil.Domain, m.ID, harness.InStates("stored", "failed"))
+	me, err := carol.Client(harness.Patience).Me(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.State == "failed" {
+		t.Error("a recording is compared with the quota now: it is time to ask for that here")
+		return
+	}
+	t.Logf("missing: a mailbox of %d octets holds %d after a recording that grew", me.Quota, me.Used)
 }
 
 // grow appends to a recording until stop.
