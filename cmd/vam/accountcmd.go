@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/account"
 	"github.com/videoactivmail/vam/internal/config"
@@ -58,9 +60,10 @@ func (e *env) withDatabase(ctx context.Context, f func(db *sqlite.DB, c *config.
 		return err
 	}
 	path := filepath.Join(c.DataDir, daemon.Database)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrPermission) {
-		return vam.Errorf(vam.Denied, "you may not look into %s; use the account that the server runs as, or root", c.DataDir)
-	} else if err != nil {
+	switch err := unix.Access(path, unix.R_OK|unix.W_OK); {
+	case errors.Is(err, os.ErrPermission):
+		return vam.Errorf(vam.Denied, "you may not use the server's database in %s; give the command as the user that the server runs as", c.DataDir)
+	case errors.Is(err, os.ErrNotExist):
 		return vam.Errorf(vam.NotFound, "there is no server's database in %s; `vam init %s` makes it", c.DataDir, c.Domain)
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Readers: 2})

@@ -89,7 +89,7 @@ func TestSignals(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i) * 150 * time.Millisecond) // the moment that is tried
+		time.Sleep(time.Duration(i%12) * 150 * time.Millisecond) // the moment that is tried
 		signal := syscall.SIGINT
 		if i%2 == 1 {
 			signal = syscall.SIGTERM

@@ -23,9 +23,8 @@ func TestEverySeriesIsFed(t *testing.T) {
 	// A transfer that is cut and goes on.
 	id, data := stalled(t, a, b, link, 14*vam.MiB)
 	must(t, <-a.signal())
-	link.Cut(netem.Rst)
 	link.SetShape(netem.ToClient, netem.Shape{})
-	link.Resume()
+	link.Cut(netem.Rst)
 	a.options.Config.Limits.Senders.Messages.Burst = 2
 	a.start()
 	a.settles(id, vam.Stored)

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/videoactivmail/vam"
@@ -64,8 +63,11 @@ func Create(dataDir string, d vam.Domain) error {
 		return fileError(err)
 	}
 	for _, use := range []struct{ use, first string }{{request, firstRequest}, {mail, firstMail}} {
-		names, err := filepath.Glob(filepath.Join(dir, use.use+"-*.pem"))
-		if err != nil || len(names) > 0 {
+		names, err := list(dir, use.use)
+		if err != nil {
+			return err
+		}
+		if len(names) > 0 {
 			continue
 		}
 		if err := writeKey(filepath.Join(dir, use.first)); err != nil {
@@ -81,11 +83,13 @@ func Load(dataDir string, d vam.Domain) (Keys, error) {
 	dir := filepath.Join(dataDir, Folder, d.String())
 	k := Keys{Domain: d}
 	for _, use := range []string{request, mail} {
-		names, err := filepath.Glob(filepath.Join(dir, use+"-*.pem"))
-		if err != nil || len(names) == 0 {
+		names, err := list(dir, use)
+		if err != nil {
+			return k, err
+		}
+		if len(names) == 0 {
 			return k, vam.Errorf(vam.NotFound, "there is no %s key for %s in %s; `vam init %s` makes what is missing", use, d, dir, d)
 		}
-		slices.Sort(names)
 		for _, name := range names {
 			if err := k.add(use, name); err != nil {
 				return k, err
@@ -93,6 +97,20 @@ func Load(dataDir string, d vam.Domain) (Keys, error) {
 		}
 	}
 	return k, nil
+}
+
+// list are the files of one use, in order of their names; none where there is no folder.
+func list(dir, use string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fileError(err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), use+"-") && strings.HasSuffix(e.Name(), ".pem") {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	return names, nil
 }
 
 func (k *Keys) add(use, file string) error {

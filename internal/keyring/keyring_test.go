@@ -94,3 +94,36 @@ func TestWhatIsNoKey(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderThatCannotBeRead: keys that are there and cannot be seen are not called missing,
+// and none are made beside them.
+func TestFolderThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keys", "a.example"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Load(dir, domain); vam.KindOf(err) != vam.Unavailable || err == nil {
+		t.Errorf("Load: %v", err)
+	}
+	if err := keyring.Create(dir, domain); vam.KindOf(err) != vam.Unavailable || err == nil {
+		t.Errorf("Create: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		return // root may read everything
+	}
+	other := t.TempDir()
+	if err := keyring.Create(other, domain); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(other, "keys", "a.example")
+	if err := os.Chmod(folder, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
+	if _, err := keyring.Load(other, domain); vam.KindOf(err) != vam.Denied {
+		t.Errorf("Load: %v", err)
+	}
+}
