@@ -149,14 +149,14 @@ func TestCutOverAndOver(t *testing.T) {
 	t.Parallel()
 	p := linkedPair(t, "tcp")
 	link := p.a.TCP
-	content := harness.Content(42, pick(32<<20, 1<<30))
+	content := harness.Content(42, pick(64<<20, 2<<30))
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
-	link.SetShape(netem.ToClient, netem.Shape{Rate: 12 * vam.MiB, Queue: 256 * vam.KiB})
+	link.SetShape(netem.ToClient, netem.Shape{Rate: 24 * vam.MiB, Queue: 256 * vam.KiB})
 	before := link.Stats().Carried[netem.ToClient]
 	next := func() <-chan struct{} {
-		return link.CutAfter(netem.ToClient, 3*oneMiB+rng.Int64N(3*oneMiB), netem.Ending(rng.IntN(2)))
+		return link.CutAfter(netem.ToClient, 10*oneMiB+rng.Int64N(8*oneMiB), netem.Ending(rng.IntN(2)))
 	}
 	cut := next()
 	id := p.alice.SendTo(content, p.bob).ID
@@ -180,10 +180,10 @@ func TestCutOverAndOver(t *testing.T) {
 	})
 	twice := link.Stats().Carried[netem.ToClient] - before - int64(len(content))
 	t.Logf("%d cuts, %d octets beyond the media", cuts, twice)
-	if cuts < len(content)/(16<<20) {
+	if cuts < len(content)/(32<<20) {
 		t.Errorf("there were %d cuts only", cuts)
 	}
-	if limit := int64(cuts*p.a.Config.Transport.Connections*oneMiB + len(content)/100 + 1<<20); twice > limit {
+	if limit := int64(cuts*p.a.Config.Transport.Connections*oneMiB+len(content)/100) + oneMiB; twice > limit {
 		t.Errorf("%d octets beyond the media were received for %d cuts, more than %d", twice, cuts, limit)
 	}
 	p.bob.Holds(p.a.Domain, id, content)

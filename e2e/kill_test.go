@@ -63,7 +63,10 @@ func TestFaultPoints(t *testing.T) {
 				}
 			}
 			for _, point := range commitPoints {
-				for hit, step := 1, pick(5, 1); ; hit += step {
+				step := pick(4, 1)
+				begin := 1 + rand.IntN(step) // another part of them each time
+				t.Logf("%s: hit %d and every %d after it", point, begin, step)
+				for hit := begin; ; hit += step {
 					n++
 					if !p.crashAt(victim, point, hit, n) {
 						t.Logf("%s: a message takes at most %d commits at the %s's", point, hit, side.name)
