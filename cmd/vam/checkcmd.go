@@ -139,7 +139,18 @@ func (r *checked) message(ctx context.Context, e *env, messages *message.Service
 // add reports damage at once: a check of a large store takes a while.
 func (r *checked) add(e *env, d damaged) {
 	r.Damaged = append(r.Damaged, d)
-	if !e.JSON {
-		fmt.Fprintf(e.out, "damaged: %s line %d at %d: %s\n", d.Message, d.Line, d.Offset, safe(d.Text))
+	if e.JSON {
+		return
 	}
+	place := d.Message
+	if d.Line >= 0 {
+		place += fmt.Sprintf(", line %d", d.Line)
+	}
+	if d.Offset >= 0 {
+		place += fmt.Sprintf(", octet %d", d.Offset)
+	}
+	if place != "" {
+		place += ": "
+	}
+	fmt.Fprintf(e.out, "damaged: %s%s\n", place, safe(d.Text))
 }

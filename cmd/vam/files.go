@@ -33,16 +33,16 @@ func openFile(path string) (*os.File, os.FileInfo, error) {
 	return f, info, nil
 }
 
-// openStream opens what may be a pipe. That waits for somebody who writes into it, so
-// that it is done beside the signals.
-func openStream(ctx context.Context, path string) (*os.File, error) {
+// openStream opens what may be a pipe. That waits for somebody at the other end, so that
+// it is done beside the signals.
+func openStream(ctx context.Context, path string, flag int) (*os.File, error) {
 	type opened struct {
 		f   *os.File
 		err error
 	}
 	done := make(chan opened)
 	go func() {
-		f, err := os.Open(path)
+		f, err := os.OpenFile(path, flag, 0)
 		select {
 		case done <- opened{f, err}:
 		case <-ctx.Done():

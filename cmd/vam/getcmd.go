@@ -55,9 +55,9 @@ func (c getCmd) Run(ctx context.Context, e *env) error {
 		case c.Output == "-":
 			return d.stream(ctx, e.out)
 		case stream:
-			f, err := os.OpenFile(into, os.O_WRONLY, 0)
+			f, err := openStream(ctx, into, os.O_WRONLY)
 			if err != nil {
-				return fileError(err, into)
+				return err
 			}
 			return errors.Join(d.stream(ctx, f), f.Close())
 		}

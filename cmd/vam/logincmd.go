@@ -68,7 +68,7 @@ func (c loginCmd) Run(ctx context.Context, e *env) error {
 	} else if a.Server, err = withPort(a.Server); err != nil {
 		return err
 	}
-	token, err := e.readToken()
+	token, err := e.readToken(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,24 +137,13 @@ func (a *profileAccount) tryNames(ctx context.Context, e *env) (*userclient.Clie
 	return nil, first
 }
 
-// readToken reads a token without showing it.
-func (e *env) readToken() (activmail.Token, error) {
+// readToken takes a token from the environment, or reads one, without showing it.
+func (e *env) readToken(ctx context.Context) (activmail.Token, error) {
 	text := e.getenv("VAM_TOKEN")
 	if text == "" {
-		if f, ok := e.in.(*os.File); ok && e.inTTY {
-			fmt.Fprint(e.err, "Device token: ")
-			b, err := term.ReadPassword(int(f.Fd()))
-			fmt.Fprintln(e.err)
-			if err != nil {
-				return "", vam.Wrap(vam.Unavailable, err, "the token cannot be read")
-			}
-			text = string(b)
-		} else {
-			line, err := bufio.NewReader(io.LimitReader(e.in, 4096)).ReadString('\n')
-			if err != nil && err != io.EOF {
-				return "", vam.Wrap(vam.Unavailable, err, "the token cannot be read")
-			}
-			text = line
+		var err error
+		if text, err = e.ask(ctx, "Device token: "); err != nil {
+			return "", err
 		}
 	}
 	text = strings.TrimSpace(text)
@@ -162,6 +151,43 @@ func (e *env) readToken() (activmail.Token, error) {
 		return "", &usageError{err: errors.New("a token is wanted in VAM_TOKEN or on standard input"), command: "vam login"}
 	}
 	return activmail.ParseDeviceToken(text)
+}
+
+// ask reads one line of standard input, from a person without an echo. The reading cannot
+// be interrupted, so that it is left behind when ctx ends, with the terminal as it was.
+func (e *env) ask(ctx context.Context, prompt string) (string, error) {
+	in := bufio.NewReader(io.LimitReader(e.in, 4096))
+	read := func() ([]byte, error) {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return line, err
+	}
+	if f, ok := e.in.(*os.File); ok && e.inTTY {
+		fd := int(f.Fd())
+		if state, err := term.GetState(fd); err == nil {
+			defer func() { _ = term.Restore(fd, state) }()
+		}
+		fmt.Fprint(e.err, prompt)
+		defer fmt.Fprintln(e.err)
+		read = func() ([]byte, error) { return term.ReadPassword(fd) }
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() { text, err := read(); got <- answer{text, err} }()
+	select {
+	case a := <-got:
+		if a.err != nil {
+			return "", vam.Wrap(vam.Unavailable, a.err, "standard input cannot be read")
+		}
+		return string(a.text), nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // findServer asks DNS where the domain's own users connect: the same place as other

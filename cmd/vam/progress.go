@@ -39,13 +39,13 @@ type sample struct {
 	done vam.Bytes
 }
 
-// progress begins one; total 0 is a recording whose end is not known. now nil is
-// time.Now.
+// progress begins one; total 0 is a recording whose end is not known. A long label is cut,
+// because a line that is wider than the terminal cannot be drawn over. now nil is time.Now.
 func (e *env) progress(label string, total vam.Bytes, now func() time.Time) *progress {
 	if now == nil {
 		now = time.Now
 	}
-	p := &progress{w: e.err, tty: e.errTTY, label: safe(label), total: total, now: now, drawn: now()}
+	p := &progress{w: e.err, tty: e.errTTY, label: safe(cut(label, 32)), total: total, now: now, drawn: now()}
 	if e.Quiet || e.JSON {
 		p.w = io.Discard
 	}

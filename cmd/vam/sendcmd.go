@@ -268,7 +268,7 @@ func (c sendCmd) describe(r io.ReaderAt, d *userwire.Draft) error {
 func (c sendCmd) live(ctx context.Context, e *env, client *userclient.Client, d userwire.Draft) (userwire.Message, error) {
 	in, name := e.in, "recording"
 	if c.File != "-" {
-		f, err := openStream(ctx, c.File)
+		f, err := openStream(ctx, c.File, os.O_RDONLY)
 		if err != nil {
 			return userwire.Message{}, err
 		}

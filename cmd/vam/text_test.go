@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/doctor"
 	"github.com/videoactivmail/vam/internal/userwire"
 )
 
@@ -136,5 +140,43 @@ func TestSentState(t *testing.T) {
 		if who, what := recipientsOf(c.x), sentState(c.x); who != c.who || what != c.what {
 			t.Errorf("%q, %q instead of %q, %q", who, what, c.who, c.what)
 		}
+	}
+}
+
+// TestMark: colour is for people who did not say no.
+func TestMark(t *testing.T) {
+	for _, c := range []struct {
+		tty  bool
+		vars []string
+		want string
+	}{
+		{false, nil, "FAIL"}, {true, []string{"NO_COLOR=1"}, "FAIL"}, {true, nil, "\x1b[31mFAIL\x1b[0m"}, {true, []string{"NO_COLOR="}, "\x1b[31mFAIL\x1b[0m"},
+	} {
+		e, _, _ := scratch(c.vars...)
+		e.outTTY = c.tty
+		if got := e.mark(doctor.Fail); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+// TestAsk: a person who changes their mind is not held.
+func TestAsk(t *testing.T) {
+	e, _, _ := scratch()
+	r, w := io.Pipe()
+	defer w.Close()
+	e.in = r
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.ask(ctx, "?"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	e.in = strings.NewReader("secret\nrest")
+	if got, err := e.ask(t.Context(), "?"); err != nil || got != "secret\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	e.in = strings.NewReader("without an end")
+	if got, err := e.ask(t.Context(), "?"); err != nil || got != "without an end" {
+		t.Errorf("%q, %v", got, err)
 	}
 }

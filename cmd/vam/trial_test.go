@@ -37,7 +37,7 @@ func clip(t *testing.T, size int) string {
 // TestTryLeavesNothing: neither goroutine nor file, in whatever moment it is interrupted.
 func TestTryLeavesNothing(t *testing.T) {
 	file := clip(t, 600_000)
-	tmp := t.TempDir()
+	tmp := inMemory(t)
 	t.Setenv("TMPDIR", tmp)
 	one := func(ctx context.Context) (int, trialResult) {
 		ignore := goleak.IgnoreCurrent()
@@ -81,7 +81,7 @@ func TestSignals(t *testing.T) {
 	}
 	file := clip(t, 6_000_000)
 	for i := range rounds(4) {
-		tmp := t.TempDir()
+		tmp := inMemory(t)
 		cmd := exec.Command(vam, "try", "--port", "0", "--send", file)
 		cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "HOME="+tmp)
 		var errs bytes.Buffer
