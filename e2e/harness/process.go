@@ -109,12 +109,6 @@ func (s *Server) Kill() {
 	s.proc = nil
 }
 
-// Signal sends the process a signal.
-func (s *Server) Signal(sig syscall.Signal) {
-	s.w.T.Helper()
-	s.w.must(s.proc.cmd.Process.Signal(sig))
-}
-
 // Ended is closed when the process has ended by itself, as at a fault point.
 func (s *Server) Ended() <-chan struct{} { return s.proc.done }
 
