@@ -30,7 +30,7 @@ func (h *Handler) putWhole(r *request, id vam.MessageID) error {
 	octets := 0
 	for range maxFields {
 		part, err := form.NextPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // bare: a form that was cut has an error around it
 			return vam.Errorf(vam.Invalid, "the form has no file; it comes after the fields to, subject and text")
 		}
 		if err != nil {
@@ -105,7 +105,7 @@ func (h *Handler) storeWhole(r *request, id vam.MessageID, w userwire.Draft, for
 	if err != nil {
 		return err
 	}
-	if _, err := form.NextPart(); !errors.Is(err, io.EOF) {
+	if _, err := form.NextPart(); err != io.EOF { // bare: a form that was cut has an error around it
 		if err == nil {
 			return vam.Errorf(vam.Invalid, "there is something behind the file in the form; fields come before it, and one file")
 		}

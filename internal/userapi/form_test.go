@@ -160,6 +160,18 @@ func TestFormRefuses(t *testing.T) {
 	}
 }
 
+// TestFormCut: a form that ends anywhere before its last line is not sent, however much
+// the end looks like one.
+func TestFormCut(t *testing.T) {
+	d := newDesk(t, hosttest.Options{})
+	kind, body := form{fields: harbour, name: "a.mp4", kind: "video/mp4", file: []byte("film")}.body(t)
+	end := bytes.LastIndex(body, []byte("--")) // of "--boundary--"
+	for n := bytes.LastIndex(body, []byte("film")); n < end; n++ {
+		d.refused(t, "alice", "PUT "+at(d.id()), body[:n], http.StatusBadRequest, "", "Content-Type", kind)
+	}
+	d.ok(t, "alice", "PUT "+at(d.id()), body, http.StatusAccepted, "Content-Type", kind)
+}
+
 func FuzzForm(f *testing.F) {
 	d := newDesk(f, hosttest.Options{})
 	for _, x := range []form{{fields: harbour, name: "a.mp4", kind: "video/mp4", file: []byte("film")}, {fields: harbour}, {file: []byte("x")}, {fields: []string{"kind=x"}, file: []byte("x")}} {
