@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ func newServer(t *testing.T) *server {
 	zone, err := dnszone.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	must(t, err)
 	t.Cleanup(func() { _ = zone.Close() })
-	none, dir := "", filepath.Join(t.TempDir(), "data")
+	none, dir := "", folder(t)
 	listen := []string{freeAddr(t)}
 	s := &server{t: t, ca: ca, tokens: map[string]activmail.Token{}}
 	for _, name := range []string{"alice", "bob"} {
@@ -72,6 +73,18 @@ func newServer(t *testing.T) *server {
 	t.Cleanup(s.direct.CloseIdleConnections)
 	s.middle = newMiddle(t, ca, s.direct)
 	return s
+}
+
+// folder is a data folder, in memory where the system has such a place: these tests are
+// not about disks.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "vam-test-")
+	if err != nil {
+		return filepath.Join(t.TempDir(), "data")
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "data")
 }
 
 // start runs the server; end stops it at once, as a crash would.

@@ -53,6 +53,7 @@ func (r *recording) until(t *testing.T, n int64) {
 
 // TestLive: what is written is there, for the recipient too, before the next is written.
 func TestLive(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	rec := record(t.Context(), s)
 	data := content(300_000)
@@ -107,6 +108,7 @@ func follow(t *testing.T, s *server, id vam.MessageID) io.ReadCloser {
 // TestLiveGrowsItsParts: while the server is slow, what comes is collected, so that a slow
 // path is as fast as its bandwidth; no part is longer than a part may be.
 func TestLiveGrowsItsParts(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var mu sync.Mutex
 	var sizes []int64
@@ -160,6 +162,7 @@ func TestLiveGrowsItsParts(t *testing.T) {
 // TestLiveStops: the end of the context ends the recording, which is sealed with what came
 // before, and what the recorder still brings as it stops too.
 func TestLiveStops(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	rec := record(ctx, s)
@@ -180,6 +183,7 @@ func TestLiveStops(t *testing.T) {
 
 // TestLiveStopsWithoutEnd: a recorder that does not end is left alone after a while.
 func TestLiveStopsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	rec := record(ctx, s)
@@ -197,6 +201,7 @@ func TestLiveStopsWithoutEnd(t *testing.T) {
 // TestLiveBreaks: a recording that cannot be read on keeps what came, and is not passed
 // off as complete.
 func TestLiveBreaks(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	rec := record(t.Context(), s)
 	_, err := rec.Write(content(10_000))
@@ -216,6 +221,7 @@ func TestLiveBreaks(t *testing.T) {
 
 // TestLiveThroughLostAnswers: a recording survives requests whose answers are lost.
 func TestLiveThroughLostAnswers(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var n atomic.Int64
 	s.middle.does(func(w http.ResponseWriter, _ *http.Request, forward func() *answer) bool {
@@ -244,6 +250,7 @@ func TestLiveThroughLostAnswers(t *testing.T) {
 
 // TestLiveNothing: a recording that brings nothing is an empty message.
 func TestLiveNothing(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	rec := record(t.Context(), s)
 	must(t, rec.Close())

@@ -30,6 +30,7 @@ func send(t *testing.T, s *server, data []byte) vam.MessageID {
 }
 
 func TestSend(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	for _, n := range []int{0, 1, mib - 1, mib, mib + 1, 3*mib + 17} {
 		data := content(n)
@@ -41,6 +42,7 @@ func TestSend(t *testing.T) {
 
 // TestEveryRequestTwice: a network that repeats every request changes nothing.
 func TestEveryRequestTwice(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.middle.does(func(w http.ResponseWriter, _ *http.Request, forward func() *answer) bool {
 		forward()
@@ -59,6 +61,7 @@ func TestEveryRequestTwice(t *testing.T) {
 
 // TestLostAnswers: every request is done, and the answer of every first try is lost (AM-13.11).
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var tried atomic.Int64
 	s.middle.does(func(w http.ResponseWriter, _ *http.Request, forward func() *answer) bool {
@@ -83,6 +86,7 @@ func TestLostAnswers(t *testing.T) {
 // TestServerRestarts: a server that goes in the middle of an upload, and comes back, costs
 // what was on the way, and no message.
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	const parts = 24
 	var blobs atomic.Int64
@@ -105,6 +109,7 @@ func TestServerRestarts(t *testing.T) {
 // TestResume: an upload that was broken off goes on under its id, also over parts that no
 // line of the log names yet.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	const parts = 20
 	data := content(parts * mib)
@@ -153,6 +158,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestFileThatChanges(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	alice := s.client("alice")
 	data := content(3 * mib)
@@ -199,6 +205,7 @@ func TestFileThatChanges(t *testing.T) {
 
 // TestForward: media of another message goes out again without an octet of it.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	data := content(2 * mib)
 	id := send(t, s, data)
@@ -220,6 +227,7 @@ func TestForward(t *testing.T) {
 // TestEarlyAnswers: a server that answers before it has read a part makes no two
 // goroutines use one buffer; the race detector looks.
 func TestEarlyAnswers(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	var lines atomic.Int64
 	addr := serveTLS(t, issue(t, s), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
