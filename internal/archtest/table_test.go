@@ -34,6 +34,7 @@ var packages = map[string]layer{
 	"internal/fault":     mechanism,
 	"internal/letter":    mechanism,
 	"internal/mailauth":  mechanism,
+	"internal/media":     mechanism,
 	"internal/rfc5322":   mechanism,
 	"internal/userwire":  mechanism,
 	"internal/speccheck": mechanism,
