@@ -23,13 +23,13 @@ const (
 )
 
 // poll calls f until it reports true, and returns when that was. A message that is
-// not there yet is no error.
+// not there yet, or nothing of it, is no error.
 func poll(ctx context.Context, f func() (bool, error)) (time.Time, error) {
 	start := time.Now()
 	for {
 		ok, err := f()
 		var p *problem
-		if errors.As(err, &p) && p.status == http.StatusNotFound {
+		if errors.As(err, &p) && (p.status == http.StatusNotFound || p.status == http.StatusServiceUnavailable) {
 			err = nil
 		}
 		if ok || err != nil {
