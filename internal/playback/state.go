@@ -1,0 +1,274 @@
+package playback
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/blob"
+	"github.com/videoactivmail/vam/internal/media"
+	"github.com/videoactivmail/vam/internal/message"
+)
+
+// State is what a message's media can be played as, now.
+type State struct {
+	// Complete says that all of the original is here.
+	Complete bool
+	// Known says that Info is; Verdict is meaningful then, and when Reason is set.
+	Known   bool
+	Info    media.Info
+	Verdict media.Verdict
+	// Play is what plays now: the original or its view while Verdict says so, a rendition
+	// when one was made, else none. Where Verdict does not name a browser, Renditions may
+	// serve it.
+	Play media.Play
+	// Working says that something waits or runs that may make it play, or play in more
+	// browsers. Reason is why nothing plays and, unless Working, nothing will.
+	Working bool
+	Reason  media.Reason
+	// Assets are in order of name, Jobs in that of urgency, those that are done left out.
+	Assets []Asset
+	Jobs   []Job
+	// Tag changes with everything above.
+	Tag string
+}
+
+// Asset finds one that was made.
+func (st State) Asset(name string) (Asset, bool) {
+	for _, a := range st.Assets {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Asset{}, false
+}
+
+// Renditions are those that were made, the largest first.
+func (st State) Renditions() []Asset {
+	var out []Asset
+	for _, a := range st.Assets {
+		if a.Work.Kind == media.Rendition {
+			out = append(out, a)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Asset) int { return min(b.Width, b.Height) - min(a.Width, a.Height) })
+	return out
+}
+
+// Job is the most urgent job of a kind that is not done.
+func (st State) Job(kind media.WorkKind) (Job, bool) {
+	for _, j := range st.Jobs {
+		if j.Work.Kind == kind {
+			return j, true
+		}
+	}
+	return Job{}, false
+}
+
+// pending reports whether a job of the kind waits or runs.
+func (st State) pending(kind media.WorkKind) bool {
+	return slices.ContainsFunc(st.Jobs, func(j Job) bool { return j.Work.Kind == kind && j.State != Failed })
+}
+
+// State says what plays now. NotFound for a message that is not here; Gone after a
+// revoke or an expiry.
+func (s *Service) State(ctx context.Context, k message.Key) (State, error) {
+	m, err := s.get(ctx, k)
+	if err != nil {
+		return State{}, err
+	}
+	st := State{Complete: m.Complete, Play: media.PlayNone}
+	if m.Media != (blob.ID{}) {
+		if err := s.load(ctx, m, &st); err != nil {
+			return State{}, err
+		}
+	}
+	if !st.Known {
+		err := s.peek(ctx, m, &st)
+		if err != nil {
+			return State{}, err
+		}
+	}
+	st.conclude()
+	st.Tag = st.tag()
+	return st, nil
+}
+
+// load reads what is stored of the media.
+func (s *Service) load(ctx context.Context, m message.Message, st *State) (err error) {
+	if st.Assets, err = s.store.Assets(ctx, m.Media); err != nil {
+		return err
+	}
+	jobs, err := s.store.Jobs(ctx, Filter{Media: m.Media})
+	if err != nil {
+		return err
+	}
+	st.Jobs = slices.DeleteFunc(jobs, func(j Job) bool { return j.State == Done })
+	slices.SortStableFunc(st.Jobs, func(a, b Job) int { return a.Priority - b.Priority })
+	st.Info, err = s.store.Info(ctx, m.Media)
+	st.Known = err == nil
+	if err != nil && vam.KindOf(err) != vam.NotFound {
+		return err
+	}
+	return nil
+}
+
+// peek looks at the head of a recording that nobody has said anything of yet.
+func (s *Service) peek(ctx context.Context, m message.Message, st *State) error {
+	if m.Head.MediaBytes == 0 {
+		return nil
+	}
+	src, err := s.o.Messages.OpenMedia(ctx, m.Key)
+	if err != nil {
+		if vam.KindOf(err) == vam.NotFound {
+			return nil // nothing has come yet
+		}
+		return err
+	}
+	defer func() { _ = src.Close() }()
+	r := arriving{ctx, src}
+	info, err := readHead(r, m.Head.MediaBytes)
+	if err == nil {
+		st.Known, st.Info = true, info
+		return nil
+	}
+	if j, ok := st.Job(media.Probe); ok && j.State == Failed && missing(j.Code) {
+		st.guess(r)
+	}
+	return nil
+}
+
+// missing reports whether a reason lies in a part of this server that is not there.
+func missing(r media.Reason) bool { return r == media.NoFFmpeg || r == media.NoSandbox }
+
+// guess is what is believed of a recording that could not be looked into.
+func (st *State) guess(r io.ReaderAt) {
+	if container := sniff(r); container != "" {
+		st.Info.Container = container
+		st.Verdict = media.Verdict{Play: media.PlayOriginal, Browsers: []string{media.Chromium, media.Firefox, media.Safari}, Detail: "not looked into: a part of this server is missing"}
+	}
+}
+
+// conclude says what plays.
+func (st *State) conclude() {
+	if st.Known {
+		st.Verdict = media.Judge(st.Info)
+	}
+	probe, probing := st.Job(media.Probe)
+	switch {
+	case st.Verdict.Play == media.PlayOriginal || st.Verdict.Play == media.PlayView:
+		st.Play = st.Verdict.Play
+		st.Working = st.pending(media.Rendition)
+	case !st.Known && probing && probe.State == Failed:
+		st.Reason = probe.Code
+		st.Verdict = media.Verdict{Play: media.PlayNone, Reason: probe.Code, Detail: probe.Reason}
+	case !st.Known:
+		st.Working = true
+	case len(st.Renditions()) > 0:
+		st.Play = media.PlayRendition
+		st.Working = st.pending(media.Rendition)
+	case st.Verdict.Play == media.PlayRendition:
+		st.waitForRendition()
+	default:
+		st.Reason = st.Verdict.Reason
+	}
+	if st.Verdict.Play == "" {
+		st.Verdict.Play = media.PlayNone
+	}
+}
+
+func (st *State) waitForRendition() {
+	j, ok := st.Job(media.Rendition)
+	switch {
+	case st.pending(media.Rendition), !st.Complete, !ok:
+		st.Working = true // or its job is about to be made
+	default:
+		st.Reason = j.Code
+	}
+}
+
+func (st State) tag() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%t %t %+v %+v %s %t %s\n", st.Complete, st.Known, st.Info, st.Verdict, st.Play, st.Working, st.Reason)
+	for _, a := range st.Assets {
+		fmt.Fprintf(h, "%s %s\n", a.Name, a.Object)
+	}
+	for _, j := range st.Jobs {
+		fmt.Fprintf(h, "%d %s %d\n", j.ID, j.State, int(100*j.Progress))
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
+}
+
+// arrivalPoll is how often media that still arrives is looked at again.
+const arrivalPoll = time.Second
+
+// Wait returns the state as soon as its Tag is another one, and at the end of ctx as it
+// stands then, without an error.
+func (s *Service) Wait(ctx context.Context, k message.Key, tag string) (State, error) {
+	for {
+		news := s.news()
+		st, err := s.State(context.WithoutCancel(ctx), k)
+		if err != nil || st.Tag != tag {
+			return st, err
+		}
+		again := time.NewTimer(arrivalPoll)
+		select {
+		case <-news:
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return st, nil
+		}
+		again.Stop()
+	}
+}
+
+// Open opens something that was made of a message's media. Close it. NotFound when it
+// was not made or not yet; Gone.
+func (s *Service) Open(ctx context.Context, k message.Key, name string) (*Reader, error) {
+	m, err := s.get(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if m.Media == (blob.ID{}) || !validName(name) {
+		return nil, vam.Errorf(vam.NotFound, "there is no %.64q of this message", name)
+	}
+	a, err := s.store.Asset(ctx, m.Media, name)
+	if err != nil {
+		return nil, err
+	}
+	obj, err := s.o.Blobs.Open(ctx, a.Object)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{Asset: a, SectionReader: io.NewSectionReader(obj, 0, a.Size), obj: obj}, nil
+}
+
+// Reader reads an asset: it is an io.ReadSeekCloser, an io.ReaderAt and an io.WriterTo
+// by its parts. Only ReadAt is safe for concurrent use.
+type Reader struct {
+	Asset
+	*io.SectionReader
+	obj blob.Object
+}
+
+// Size is the length in octets.
+func (r *Reader) Size() int64 { return r.Asset.Size }
+
+// Span reads the n octets from off on in large steps. Close it; it may be closed after
+// the Reader.
+func (r *Reader) Span(off, n int64) io.ReadCloser { return r.obj.Reader(off, n) }
+
+// Close releases the asset.
+func (r *Reader) Close() error { return r.obj.Close() }
+
+// validName reports whether a name may be one of an asset: a plain file name.
+func validName(name string) bool {
+	return len(name) > 0 && len(name) <= 64 && name[0] != '.' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
+}
