@@ -160,7 +160,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, acct account.Acco
 }
 
 // decode reads a JSON body strictly: a member that is not known is an error, so that
-// a misspelt one is not silently ignored. An empty body is the zero value.
+// a misspelt one is not silently ignored (AM-13.17). An empty body is the zero value.
 func decode[T any](r *request) (v T, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, maxJSON))
 	if err != nil || len(body) == 0 {
@@ -188,6 +188,7 @@ func (r *request) answer(status int, v any) error {
 	return nil
 }
 
+// me is AM-13.15.
 func (h *Handler) me(r *request) error {
 	l := h.o.Messages.Limits()
 	return r.answer(http.StatusOK, userwire.Me{

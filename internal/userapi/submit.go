@@ -94,6 +94,7 @@ func addresses(in []string) ([]vam.Address, error) {
 	return out, nil
 }
 
+// upload is AM-13.7.
 func (h *Handler) upload(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -152,6 +153,7 @@ func (h *Handler) have(r *request) error {
 	return r.answer(http.StatusOK, out)
 }
 
+// append is AM-13.9, AM-13.10.
 func (h *Handler) append(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -177,6 +179,7 @@ func (h *Handler) append(r *request) error {
 	return h.answerMessage(r, http.StatusOK, m)
 }
 
+// seal is AM-13.13.
 func (h *Handler) seal(r *request) error {
 	k, _, err := h.own(r)
 	if err != nil {
@@ -247,6 +250,7 @@ func (h *Handler) show(r *request) error {
 	return h.answerMessage(r, http.StatusOK, m)
 }
 
+// answerMessage is AM-13.5.
 func (h *Handler) answerMessage(r *request, status int, m message.Message) error {
 	out := userwire.Message{
 		ID: m.ID, Origin: m.Origin, State: m.State, Kind: m.Kind, From: m.Author, Subject: m.Subject, Text: m.Text,
