@@ -182,7 +182,7 @@ func TestExpiryGoesIntoTheLog(t *testing.T) {
 	at := h.Clock.Now().Add(time.Hour).Truncate(time.Second)
 	alice := h.Account("alice@b.example", 0)
 	d := submission.Draft{From: alice.Address, To: []vam.Address{alice.Address}, Kind: vam.File, Expires: at}
-	if err := h.DB.Submissions().SaveDraft(t.Context(), alice.ID, k, d); err != nil {
+	if _, _, err := h.DB.Submissions().SaveDraft(t.Context(), alice.ID, message.Message{Key: k}, nil, d); err != nil {
 		t.Fatal(err)
 	}
 	h.Messages.Forget(k)
@@ -348,4 +348,33 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q is %v and then %v, %v", s, k, back, err)
 		}
 	})
+}
+
+// TestAppendSeal: a file of one part is in the log with its seal in one step, every other
+// one in two; the digest is that of the file either way.
+func TestAppendSeal(t *testing.T) {
+	for _, parts := range []int{0, 1, 2} {
+		h := newHost(t)
+		k := h.Draft()
+		content := hosttest.Pattern(parts*partSize, 3)
+		places, lines := pieces(content)
+		for _, p := range places {
+			mustUpload(t, h, k, p, content[p.At:][:p.Length])
+		}
+		want := activmail.Sum(sha256.Sum256(content))
+		_, err := h.Messages.AppendSeal(t.Context(), k, 0, lines, activmail.Sum(sha256.Sum256([]byte("other"))), activmail.Record{Name: "a.mp4"})
+		wantKind(t, err, vam.Corrupt, "digest-mismatch")
+		m, err := h.Messages.Get(t.Context(), k)
+		if err == nil && m.Head.Lines == 0 {
+			m, err = h.Messages.AppendSeal(t.Context(), k, 0, lines, want, activmail.Record{Name: "a.mp4"})
+		} else if err == nil {
+			m, err = h.Messages.AppendSeal(t.Context(), k, m.Head.Lines, nil, want, activmail.Record{Name: "a.mp4"})
+		}
+		if err != nil || m.Head.Lines != int64(parts)+1 || activmail.Sum(m.Head.Digest) != want || !m.Complete {
+			t.Errorf("%d parts: %+v, %v", parts, m, err)
+		}
+		if err := h.Messages.VerifyDigest(t.Context(), k); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -41,6 +42,46 @@ func (s *Service) Seal(ctx context.Context, k Key, want activmail.Sum, r activma
 	}
 }
 
+// AppendSeal is Append and then Seal; where the lines bring all of the media as one part,
+// whose name is its digest, they are one commit.
+func (s *Service) AppendSeal(ctx context.Context, k Key, ifMatch int64, lines [][]byte, want activmail.Sum, r activmail.Record) (Message, error) {
+	m, err := s.Get(ctx, k)
+	if err != nil {
+		return m, err
+	}
+	if part, ok := s.onlyPart(lines); ok && ifMatch == 0 && m.Head.Lines == 0 && s.Gone(m) == nil {
+		if err := checkDigest(part.Blob, want); err != nil {
+			return m, err
+		}
+		seal, err := sealLines(m, part.Length, part.Blob, r)
+		if err != nil {
+			return m, err
+		}
+		return s.Append(ctx, k, 0, append(slices.Clone(lines), seal...))
+	}
+	if m, err = s.Append(ctx, k, ifMatch, lines); err != nil {
+		return m, err
+	}
+	return s.Seal(ctx, k, want, r)
+}
+
+// onlyPart is the one record of media among lines.
+func (s *Service) onlyPart(lines [][]byte) (part activmail.Record, ok bool) {
+	for _, line := range lines {
+		r, err := activmail.ParseRecord(line, s.limits)
+		if err != nil {
+			return part, false
+		}
+		if r.HasBlob() && r.Track == "" && r.IsMedia() {
+			if ok {
+				return part, false
+			}
+			part, ok = r, true
+		}
+	}
+	return part, ok
+}
+
 func checkDigest(got, want activmail.Sum) error {
 	if want == (activmail.Sum{}) || want == got {
 		return nil
@@ -57,7 +98,13 @@ func (t *tracker) sealLines(ctx context.Context, m Message, want activmail.Sum, 
 	if err := checkDigest(sum, want); err != nil {
 		return nil, err
 	}
-	r.Kind, r.Bytes, r.SHA256 = activmail.RecordSeal, vam.Bytes(m.Head.MediaBytes), sum
+	return sealLines(m, vam.Bytes(m.Head.MediaBytes), sum, r)
+}
+
+// sealLines are the seal over media of n octets with that digest and, of a message that
+// expires, when.
+func sealLines(m Message, n vam.Bytes, sum activmail.Sum, r activmail.Record) ([][]byte, error) {
+	r.Kind, r.Bytes, r.SHA256 = activmail.RecordSeal, n, sum
 	if r.Duration == 0 {
 		r.Duration = m.Head.Duration
 	}

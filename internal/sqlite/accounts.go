@@ -71,7 +71,7 @@ func (s Accounts) AccountByID(ctx context.Context, id int64) (account.Account, e
 }
 
 func (s Accounts) one(ctx context.Context, what, query string, args ...any) (a account.Account, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return notFound(scanAccount(q.QueryRowContext(ctx, query, args...), &a), what)
 	})
 	return a, err
@@ -79,7 +79,7 @@ func (s Accounts) one(ctx context.Context, what, query string, args ...any) (a a
 
 // Accounts implements account.Store.
 func (s Accounts) Accounts(ctx context.Context) (out []account.Account, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanAccount, `SELECT `+accountColumns+` FROM account ORDER BY key`)
 		return err
 	})
@@ -127,7 +127,7 @@ func (s Accounts) RemoveAlias(ctx context.Context, alias vam.Address) error {
 
 // Aliases implements account.Store.
 func (s Accounts) Aliases(ctx context.Context, id int64) (out []vam.Address, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanAddress, `SELECT address FROM alias WHERE account = ?1 ORDER BY key`, id)
 		return err
 	})
@@ -179,7 +179,7 @@ func (s Accounts) RemoveDevice(ctx context.Context, acct, id int64) error {
 
 // Devices implements account.Store.
 func (s Accounts) Devices(ctx context.Context, acct int64) (out []account.Device, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanDevice, `SELECT `+deviceColumns+` FROM device WHERE account = ?1 ORDER BY id`, acct)
 		return err
 	})
@@ -188,7 +188,7 @@ func (s Accounts) Devices(ctx context.Context, acct int64) (out []account.Device
 
 // Standing implements account.Store.
 func (s Accounts) Standing(ctx context.Context, acct int64, peer vam.Address) (standing account.Standing, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		err := q.QueryRowContext(ctx, `SELECT standing FROM contact WHERE account = ?1 AND key = ?2`, acct, peer.Key()).Scan(&standing)
 		if err == sql.ErrNoRows {
 			return nil
@@ -235,7 +235,7 @@ func (s Accounts) Contacts(ctx context.Context, acct int64) (out []account.Conta
 		c.Since = fromMicros(since)
 		return parseAddress(address, &c.Address)
 	}
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scan, `SELECT address, standing, since FROM contact WHERE account = ?1 ORDER BY key`, acct)
 		return err
 	})

@@ -183,6 +183,24 @@ func (db *DB) checkDurable(ctx context.Context) error {
 // Read runs fn on one consistent state of the database, the newest that is
 // committed. fn must not call Write. Errors: fn's; Corrupt; Busy; Unavailable.
 func (db *DB) Read(ctx context.Context, fn func(Querier) error) error {
+	return db.reading(func() error {
+		tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // there is nothing to lose
+		return fn(tx)
+	})
+}
+
+// One is Read for an fn of one statement, which is a transaction of its own and so
+// costs half.
+func (db *DB) One(ctx context.Context, fn func(Querier) error) error {
+	return db.reading(func() error { return fn(db.read) })
+}
+
+// reading keeps the files open while f reads.
+func (db *DB) reading(f func() error) error {
 	db.mu.Lock()
 	if db.closed {
 		db.mu.Unlock()
@@ -191,17 +209,12 @@ func (db *DB) Read(ctx context.Context, fn func(Querier) error) error {
 	db.reads.Add(1)
 	db.mu.Unlock()
 	defer db.reads.Done()
-	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return classify(err)
-	}
-	defer func() { _ = tx.Rollback() }() // there is nothing to lose
-	return classify(fn(tx))
+	return classify(f())
 }
 
 // exists reports whether a query finds anything.
 func (db *DB) exists(ctx context.Context, query string, args ...any) (any bool, err error) {
-	err = db.Read(ctx, func(q Querier) error {
+	err = db.One(ctx, func(q Querier) error {
 		return q.QueryRowContext(ctx, `SELECT EXISTS (`+query+`)`, args...).Scan(&any)
 	})
 	return any, err

@@ -91,7 +91,7 @@ func (s Deliveries) AddToken(ctx context.Context, offer vam.MessageID, token act
 
 // TokenMessage implements delivery.Store.
 func (s Deliveries) TokenMessage(ctx context.Context, token activmail.Sum, now time.Time) (k message.Key, d vam.Domain, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		row := q.QueryRowContext(ctx, `SELECT m.origin, m.mid, o.domain FROM pull_token t JOIN offer_out o ON o.id = t.offer JOIN message m ON m.id = o.message
 			WHERE t.hash = ?1 AND t.expires > ?2`, token[:], micros(now))
 		return notFound(row.Scan(&k.Origin, &k.ID, &d), "token")
@@ -101,7 +101,7 @@ func (s Deliveries) TokenMessage(ctx context.Context, token activmail.Sum, now t
 
 // Recipients implements delivery.Store.
 func (s Deliveries) Recipients(ctx context.Context, k message.Key) (out []delivery.Recipient, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = recipients(ctx, q, k)
 		return err
 	})
@@ -203,7 +203,7 @@ func (s Deliveries) NoteHolder(ctx context.Context, k message.Key, d vam.Domain)
 
 // OfferedTo implements delivery.Store.
 func (s Deliveries) OfferedTo(ctx context.Context, id vam.MessageID, d vam.Domain) (k message.Key, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return notFound(q.QueryRowContext(ctx, `SELECT m.origin, m.mid FROM message m JOIN offer_out o ON o.message = m.id
 			WHERE m.mid = ?1 AND o.domain = ?2 LIMIT 1`, id, d).Scan(&k.Origin, &k.ID), "message that was offered to "+string(d))
 	})

@@ -16,7 +16,7 @@ const forgetFailures = 7 * 24 * time.Hour
 
 // Destination implements queue.Store.
 func (s Queue) Destination(ctx context.Context, d vam.Domain) (out queue.Destination, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = destination(ctx, q, d)
 		return err
 	})

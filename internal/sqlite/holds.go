@@ -70,7 +70,7 @@ func owe(ctx context.Context, tx *sql.Tx, w reception.Owed, now time.Time) error
 
 // InboxEntry implements reception.Store.
 func (s Receptions) InboxEntry(ctx context.Context, acct int64, k message.Key) (e mailbox.Entry, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND folder = 'inbox' AND origin = ?2 AND mid = ?3`, acct, k.Origin, k.ID)
 		return notFound(scanEntry(row, &e), "message in this inbox")
 	})
@@ -146,7 +146,7 @@ func (s Receptions) Wanted(ctx context.Context, k message.Key) (bool, error) {
 
 // HeldSince implements reception.Store.
 func (s Receptions) HeldSince(ctx context.Context, before time.Time, limit int) (out []mailbox.Entry, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry WHERE state = 'held' AND at < ?1 ORDER BY at LIMIT ?2`, micros(before), limit)
 		return err
 	})

@@ -54,7 +54,7 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 	if limit <= 0 {
 		limit = 50
 	}
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
 			WHERE account = ?1 AND folder = ?2 AND (?3 = '' OR state = ?3) AND mid < ?4 AND not_before <= ?6 ORDER BY mid DESC LIMIT ?5`,
 			account, f.Folder, f.State, cmp.Or(f.Before, afterAll), min(limit, 200), micros(s.db.now()))
@@ -65,7 +65,7 @@ func (s Mailboxes) Entries(ctx context.Context, account int64, f mailbox.Filter)
 
 // Entry implements mailbox.Store.
 func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) (e mailbox.Entry, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		row := q.QueryRowContext(ctx, `SELECT `+entryColumns+` FROM entry WHERE account = ?1 AND folder IN ('inbox', 'sent') AND origin = ?2 AND mid = ?3 AND not_before <= ?4 ORDER BY folder LIMIT 1`, account, origin, id, micros(s.db.now()))
 		return notFound(scanEntry(row, &e), "message in this mailbox")
 	})
@@ -74,7 +74,7 @@ func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, 
 
 // FindEntries implements mailbox.Store.
 func (s Mailboxes) FindEntries(ctx context.Context, account int64, part string, limit int) (out []mailbox.Entry, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
 			WHERE account = ?1 AND (substr(mid, 1, length(?2)) = ?2 OR substr(mid, -length(?2)) = ?2) AND not_before <= ?4 ORDER BY folder, mid DESC LIMIT ?3`, account, part, limit, micros(s.db.now()))
 		return err

@@ -51,7 +51,7 @@ func (s Messages) LinkMedia(ctx context.Context, k message.Key, id blob.ID) erro
 // Have implements message.Store.
 func (s Messages) Have(ctx context.Context, id blob.ID) (have message.Ranges, err error) {
 	var b []byte
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return notFound(q.QueryRowContext(ctx, `SELECT have FROM media WHERE id = ?1`, id[:]).Scan(&b), "media")
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func noteHolder(ctx context.Context, tx *sql.Tx, id blob.ID, d vam.Domain) error
 // FindMedia implements message.Store.
 func (s Messages) FindMedia(ctx context.Context, identity activmail.Hash, peer vam.Domain) (id blob.ID, err error) {
 	var b []byte
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return notFound(q.QueryRowContext(ctx, `SELECT id FROM media JOIN media_holder ON media = id
 			WHERE identity = ?1 AND complete = 1 AND domain = ?2 LIMIT 1`, identity[:], peer).Scan(&b), "media")
 	})
@@ -140,7 +140,7 @@ func (s Messages) KeepEvidence(ctx context.Context, k message.Key, have, got []b
 // Evidence lists what KeepEvidence stored of a message: pairs of checkpoints, the
 // oldest first.
 func (s Messages) Evidence(ctx context.Context, k message.Key) (out [][2][]byte, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, func(row scanner, p *[2][]byte) error { return row.Scan(&p[0], &p[1]) },
 			`SELECT have, got FROM evidence WHERE origin = ?1 AND mid = ?2 ORDER BY id`, k.Origin, k.ID)
 		return err

@@ -109,7 +109,7 @@ func messageRow(ctx context.Context, q Querier, k message.Key) (id int64, err er
 
 // Message implements message.Store.
 func (s Messages) Message(ctx context.Context, k message.Key) (m message.Message, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		m, err = readMessage(ctx, q, k)
 		return err
 	})
@@ -120,7 +120,7 @@ func (s Messages) Message(ctx context.Context, k message.Key) (m message.Message
 // the number for the next page. Messages that come meanwhile are listed last.
 func (s Messages) Keys(ctx context.Context, after int64, limit int) (keys []message.Key, next int64, err error) {
 	scan := func(row scanner, k *message.Key) error { return row.Scan(&next, &k.Origin, &k.ID) }
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		keys, err = collect(ctx, q, scan, `SELECT id, origin, mid FROM message WHERE id > ?1 ORDER BY id LIMIT ?2`, after, limit)
 		return err
 	})
@@ -138,7 +138,7 @@ func (s Messages) Mail(ctx context.Context, k message.Key) ([]byte, error) {
 }
 
 func (s Messages) bytes(ctx context.Context, k message.Key, column, what string) (b []byte, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		err := q.QueryRowContext(ctx, `SELECT `+column+` FROM message WHERE origin = ?1 AND mid = ?2 AND `+column+` IS NOT NULL`, k.Origin, k.ID).Scan(&b)
 		return notFound(err, what)
 	})
@@ -298,7 +298,7 @@ func scanLine(row scanner, l *message.Line) error {
 
 // Lines implements message.Store.
 func (s Messages) Lines(ctx context.Context, k message.Key, from, limit int64) (out []message.Line, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanLine, `SELECT n, raw, off, len FROM line
 			WHERE message = (SELECT id FROM message WHERE origin = ?1 AND mid = ?2) AND n >= ?3 ORDER BY n LIMIT ?4`, k.Origin, k.ID, from, limit)
 		return err

@@ -219,7 +219,7 @@ func (s Queue) NextDue(ctx context.Context, kinds []queue.Kind, now time.Time) (
 		return time.Time{}, err
 	}
 	var next sql.NullInt64
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return q.QueryRowContext(ctx, `SELECT min(at) FROM (
 				SELECT (SELECT min(ready) FROM job_head WHERE kind = value AND ready > ?2) AS at FROM json_each(?1)
 				UNION ALL SELECT min(next_at) FROM destination WHERE next_at > ?2
@@ -230,7 +230,7 @@ func (s Queue) NextDue(ctx context.Context, kinds []queue.Kind, now time.Time) (
 
 // Jobs implements queue.Store.
 func (s Queue) Jobs(ctx context.Context, domain vam.Domain, limit int) (out []queue.Job, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		if domain == "" {
 			out, err = collect(ctx, q, scanJob, `SELECT `+jobColumns+` FROM job ORDER BY next_at, id LIMIT ?1`, limit)
 		} else {
@@ -244,7 +244,7 @@ func (s Queue) Jobs(ctx context.Context, domain vam.Domain, limit int) (out []qu
 // Depth implements queue.Store.
 func (s Queue) Depth(ctx context.Context, kind queue.Kind) (jobs int64, oldest time.Time, err error) {
 	var created int64
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return q.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(jobs), 0) FROM job_head WHERE kind = ?1),
 			(SELECT coalesce(min(created), 0) FROM job WHERE kind = ?1)`, kind).Scan(&jobs, &created)
 	})

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"encoding/json"
 	"time"
@@ -23,8 +24,21 @@ var _ submission.Store = Submissions{}
 func (db *DB) Submissions() Submissions { return Submissions{db} }
 
 // SaveDraft implements submission.Store.
-func (s Submissions) SaveDraft(ctx context.Context, owner int64, k message.Key, d submission.Draft) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error { return saveDraft(ctx, tx, owner, k, d, s.db.now()) })
+func (s Submissions) SaveDraft(ctx context.Context, owner int64, m message.Message, priv ed25519.PrivateKey, d submission.Draft) (out message.Message, created bool, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		created = false
+		if priv != nil {
+			if created, err = s.db.insertMessage(ctx, tx, m, priv, nil); err != nil {
+				return err
+			}
+		}
+		if err := saveDraft(ctx, tx, owner, m.Key, d, s.db.now()); err != nil {
+			return err
+		}
+		out, err = readMessage(ctx, tx, m.Key)
+		return err
+	})
+	return out, created && err == nil, err
 }
 
 func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d submission.Draft, now time.Time) error {
@@ -74,7 +88,7 @@ func saveDraftEntry(ctx context.Context, tx *sql.Tx, e mailbox.Entry, fresh bool
 // Draft implements submission.Store.
 func (s Submissions) Draft(ctx context.Context, k message.Key) (d submission.Draft, owner int64, err error) {
 	var text []byte
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		return notFound(q.QueryRowContext(ctx, `SELECT draft, ifnull(account, 0) FROM message WHERE origin = ?1 AND mid = ?2 AND draft IS NOT NULL`, k.Origin, k.ID).Scan(&text, &owner), "message")
 	})
 	if err != nil {
@@ -165,7 +179,7 @@ func (s Submissions) DeleteDraft(ctx context.Context, k message.Key) error {
 
 // OverdueLive implements submission.Store.
 func (s Submissions) OverdueLive(ctx context.Context, now time.Time, limit int) (out []message.Key, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message AS m WHERE state = 'live' AND private_key IS NOT NULL
 			AND sent_at > 0 AND NOT EXISTS (SELECT 1 FROM offer_out WHERE message = m.id AND deliver_by > ?1) ORDER BY id LIMIT ?2`, micros(now), limit)
 		return err
@@ -175,7 +189,7 @@ func (s Submissions) OverdueLive(ctx context.Context, now time.Time, limit int) 
 
 // OldDrafts implements submission.Store.
 func (s Submissions) OldDrafts(ctx context.Context, before time.Time, limit int) (out []message.Key, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
+	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message WHERE sent_at = 0 AND changed < ?1 ORDER BY changed LIMIT ?2`, micros(before), limit)
 		return err
 	})

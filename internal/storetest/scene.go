@@ -69,6 +69,12 @@ func publicKey(k message.Key) ed25519.PublicKey {
 	return privateKey(k).Public().(ed25519.PublicKey)
 }
 
+// save saves a draft of a message that is there.
+func (w *world) save(author account.Account, k message.Key, d submission.Draft) error {
+	_, _, err := w.Submissions.SaveDraft(w.Context(), author.ID, message.Message{Key: k}, nil, d)
+	return err
+}
+
 // draft makes a draft of an author to some addresses.
 func (w *world) draft(author account.Account, to ...string) message.Key {
 	w.Helper()
@@ -77,7 +83,7 @@ func (w *world) draft(author account.Account, to ...string) message.Key {
 	for _, a := range to {
 		d.To = append(d.To, addr(w, a))
 	}
-	w.ok(w.Submissions.SaveDraft(w.Context(), author.ID, k, d))
+	w.ok(w.save(author, k, d))
 	return k
 }
 

@@ -40,7 +40,7 @@ func testSaveDraft(w *world) {
 	}
 	w.stays(func() {}) // a crash after the message was made
 	w.pass(time.Second)
-	w.ok(w.Submissions.SaveDraft(w.Context(), bob.ID, k, d))
+	w.ok(w.save(bob, k, d))
 	w.stays(func() {
 		saved, owner, err := w.Submissions.Draft(w.Context(), k)
 		w.ok(err)
@@ -53,6 +53,12 @@ func testSaveDraft(w *world) {
 			State: mailbox.Draft, Size: d.Size, At: m.Created, Changed: w.now(), Seen: true,
 		})
 	})
+	fresh := message.Message{Key: w.key(home), State: vam.Draft, Kind: vam.File, Author: d.From, PublicKey: publicKey(k), Created: w.now(), Head: message.Head{State: vam.Draft}}
+	for i := range 2 {
+		m, created, err := w.Submissions.SaveDraft(w.Context(), bob.ID, fresh, privateKey(fresh.Key), d)
+		w.ok(err)
+		w.equal("made with its draft", []any{created, m.Key, m.Subject}, []any{i == 0, fresh.Key, d.Subject})
+	}
 	_, _, err := w.Submissions.Draft(w.Context(), w.create())
 	w.wantKind("a message that nobody said anything of", err, vam.NotFound)
 	_, _, err = w.Submissions.Draft(w.Context(), w.received())
@@ -67,11 +73,11 @@ func testSaveAgain(w *world) {
 	w.ok(err)
 	first := entry()
 	w.pass(time.Hour)
-	w.ok(w.Submissions.SaveDraft(w.Context(), bob.ID, k, d))
+	w.ok(w.save(bob, k, d))
 	w.equal("the entry after the same words", entry(), first)
 
 	d.From, d.Subject, d.Kind, d.Size = addr(w, "robert@home.example"), "other", vam.Voice, 70
-	w.twice(func() error { return w.Submissions.SaveDraft(w.Context(), bob.ID, k, d) })
+	w.twice(func() error { return w.save(bob, k, d) })
 	w.stays(func() {
 		e := entry()
 		w.equal("the entry after other words", []any{e.From, e.Subject, e.Kind, e.Size, e.Changed}, []any{d.From, d.Subject, d.Kind, vam.Bytes(70), w.now()})
@@ -79,11 +85,11 @@ func testSaveAgain(w *world) {
 	})
 	w.grow(k, 1, 500)
 	d.Size = 90
-	w.ok(w.Submissions.SaveDraft(w.Context(), bob.ID, k, d))
+	w.ok(w.save(bob, k, d))
 	w.equal("less than is there is not charged", entry().Size, vam.Bytes(500))
 	w.ok(w.Mailboxes.DeleteEntry(w.Context(), bob.ID, k.Origin, k.ID))
 	d.Subject = "gone"
-	w.ok(w.Submissions.SaveDraft(w.Context(), bob.ID, k, d))
+	w.ok(w.save(bob, k, d))
 	w.equal("a deleted entry stays deleted", len(got(w.Mailboxes.Entries(w.Context(), bob.ID, mailbox.Filter{Folder: mailbox.Sent}))(w)), 0)
 }
 
@@ -91,7 +97,7 @@ func testSaveRefused(w *world) {
 	bob, eve := w.account("bob"), w.account("eve")
 	d := submission.Draft{From: bob.Address, To: []vam.Address{addr(w, "amy@away.example")}, Kind: vam.Video}
 	save := func(a account.Account, k message.Key, d submission.Draft) error {
-		return w.Submissions.SaveDraft(w.Context(), a.ID, k, d)
+		return w.save(a, k, d)
 	}
 	mine := w.draft(bob, "amy@away.example")
 	w.wantProblem("somebody else's id", save(eve, mine, d), vam.Conflict, "id-taken")
@@ -121,7 +127,7 @@ func testSaveRace(w *world) {
 	k := w.create()
 	won := w.together(8, func(i int) (bool, error) {
 		a := []account.Account{bob, eve}[i%2]
-		err := w.Submissions.SaveDraft(w.Context(), a.ID, k, submission.Draft{From: a.Address, Kind: vam.Video})
+		err := w.save(a, k, submission.Draft{From: a.Address, Kind: vam.Video})
 		if err != nil && vam.KindOf(err) == vam.Conflict {
 			return false, nil
 		}

@@ -49,21 +49,16 @@ func (s *Service) Put(ctx context.Context, acct account.Account, id vam.MessageI
 	if err != nil {
 		return message.Message{}, false, err
 	}
-	m, created, err := s.o.Messages.Create(ctx, message.Message{
+	m, created, err := s.store.SaveDraft(ctx, acct.ID, message.Message{
 		Key: k, State: vam.Draft, Kind: d.Kind, Author: d.From, Subject: d.Subject, Text: d.Text,
 		PublicKey: pub, Announced: d.Size, Created: s.o.Now(), Expires: d.Expires,
 		Head: message.Head{State: vam.Draft}, Forwards: forwards,
-	}, priv)
+	}, priv, d)
 	if err != nil {
-		return m, false, err
-	}
-	if err := s.store.SaveDraft(ctx, acct.ID, k, d); err != nil {
 		return m, created, err
 	}
 	s.o.Messages.Forget(k)
-	if m, err = s.o.Messages.Get(ctx, k); err == nil {
-		m, err = s.carry(ctx, m, d)
-	}
+	m, err = s.carry(ctx, m, d)
 	return m, created, err
 }
 

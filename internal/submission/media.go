@@ -38,35 +38,54 @@ func (s *Service) Missing(ctx context.Context, acct account.Account, k message.K
 // posters and texts, and nothing after the seal; whatever else is in a log is the
 // server's to write (AM-4.18). Errors also: Denied, OverQuota.
 func (s *Service) Append(ctx context.Context, acct account.Account, k message.Key, ifMatch int64, lines [][]byte) (message.Message, error) {
-	d, err := s.own(ctx, acct, k)
+	lines, _, err := s.mayAppend(ctx, acct, k, ifMatch, lines)
 	if err != nil {
 		return message.Message{}, err
 	}
+	return s.o.Messages.Append(ctx, k, ifMatch, lines)
+}
+
+// AppendSeal is Append and then Seal, in as few commits as can be.
+func (s *Service) AppendSeal(ctx context.Context, acct account.Account, k message.Key, ifMatch int64, lines [][]byte) (message.Message, error) {
+	lines, d, err := s.mayAppend(ctx, acct, k, ifMatch, lines)
+	if err != nil {
+		return message.Message{}, err
+	}
+	return s.sealed(s.o.Messages.AppendSeal(ctx, k, ifMatch, lines, activmail.Sum{}, sealOf(d)))
+}
+
+// mayAppend checks what an author's program appends and returns the lines as they go
+// into the log.
+func (s *Service) mayAppend(ctx context.Context, acct account.Account, k message.Key, ifMatch int64, lines [][]byte) ([][]byte, Draft, error) {
+	d, err := s.own(ctx, acct, k)
+	if err != nil {
+		return nil, d, err
+	}
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
-		return m, err
+		return nil, d, err
 	}
 	if s.tooLong(m) {
-		return m, vam.Errorf(vam.TooLarge, "a recording that is sent while it is made may last %s (this server's limit); seal it and go on in another message", s.o.MaxLive).WithProblem("too-large")
+		return nil, d, vam.Errorf(vam.TooLarge, "a recording that is sent while it is made may last %s (this server's limit); seal it and go on in another message", s.o.MaxLive).WithProblem("too-large")
 	}
 	more, err := s.checkLines(lines)
 	if err != nil {
-		return m, err
+		return nil, d, err
 	}
 	if m.Head.MediaBytes == 0 {
 		if lines, err = s.typed(lines, d.Type); err != nil {
-			return m, err
+			return nil, d, err
 		}
 	}
 	if m.Head.Lines == ifMatch { // otherwise it is not taken anyway
 		if !m.Head.SealedAt.IsZero() {
-			return m, vam.Errorf(vam.Conflict, "the message is sealed; nothing can be added to it").WithProblem("sealed")
+			return nil, d, vam.Errorf(vam.Conflict, "the message is sealed; nothing can be added to it").WithProblem("sealed")
 		}
 		if err := s.quota(ctx, acct, charged(m), vam.Bytes(m.Head.MediaBytes)+more); err != nil {
-			return m, err
+			return nil, d, err
 		}
 	}
-	return s.o.Messages.Append(ctx, k, ifMatch, lines)
+	return lines, d, nil
 }
 
 // checkLines returns how many octets the lines add to the media.
@@ -124,9 +143,17 @@ func (s *Service) Seal(ctx context.Context, acct account.Account, k message.Key,
 	if err != nil {
 		return message.Message{}, err
 	}
-	m, err := s.o.Messages.Seal(ctx, k, want, activmail.Record{ContentType: d.Type, Name: d.Name})
+	return s.sealed(s.o.Messages.Seal(ctx, k, want, sealOf(d)))
+}
+
+// sealOf is what a seal tells that the author said.
+func sealOf(d Draft) activmail.Record { return activmail.Record{ContentType: d.Type, Name: d.Name} }
+
+// sealed wakes the queue after a seal of a message that was sent already: its recipients
+// are told.
+func (s *Service) sealed(m message.Message, err error) (message.Message, error) {
 	if err == nil && !m.SentAt.IsZero() {
-		s.o.Wake() // its recipients are told
+		s.o.Wake()
 	}
 	return m, err
 }

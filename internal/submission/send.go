@@ -141,7 +141,9 @@ func (s *Service) cut(ctx context.Context, k message.Key) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.o.Messages.Seal(ctx, k, activmail.Sum{}, activmail.Record{ContentType: d.Type, Name: d.Name, Why: "cut"})
+	seal := sealOf(d)
+	seal.Why = "cut"
+	_, err = s.o.Messages.Seal(ctx, k, activmail.Sum{}, seal)
 	if err != nil {
 		return vam.Wrap(vam.KindOf(err), err, "the recording %s could not be sealed at its deliver-by", k)
 	}

@@ -4,6 +4,7 @@ package submission
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -35,9 +36,11 @@ type Store interface {
 	// SaveDraft adds or replaces what the author said of a message of this server, while
 	// it is not sent, and puts it into the author's Sent folder as a draft. The first
 	// call makes it the account's. Saying the same again is no change, also after the
-	// send. Conflict with problem sent after the send, with id-taken when the message is
+	// send. A message that is not there is made of m first, in the same commit, when
+	// priv, its key, is given. It returns the message as it stands and whether it is new.
+	// Conflict with problem sent after the send, with id-taken when the message is
 	// another account's; NotFound.
-	SaveDraft(ctx context.Context, account int64, k message.Key, d Draft) error
+	SaveDraft(ctx context.Context, account int64, m message.Message, priv ed25519.PrivateKey, d Draft) (message.Message, bool, error)
 	// Draft returns the draft and whose it is. NotFound.
 	Draft(ctx context.Context, k message.Key) (Draft, int64, error)
 	// Send makes a draft a sent message in one commit: the mail, its recipients and

@@ -96,23 +96,24 @@ func (h *Handler) storeWhole(r *request, id vam.MessageID, w userwire.Draft, for
 	if err != nil {
 		return err
 	}
+	var last [][]byte                   // the line of the last part
 	sealed := !m.Head.SealedAt.IsZero() // an earlier request came this far
 	if sealed {
 		err = sameFile(m, file)
 	} else {
-		err = h.storeFile(ctx, r, m, file)
+		m, last, err = h.storeFile(ctx, r, m, file)
+	}
+	if err == nil {
+		err = endOf(form)
 	}
 	if err != nil {
+		if len(last) > 0 { // so that the same request, repeated, goes on behind it
+			_, _ = h.o.Submission.Append(context.WithoutCancel(ctx), r.acct, m.Key, m.Head.Lines, last)
+		}
 		return err
 	}
-	if _, err := form.NextPart(); err != io.EOF { // bare: a form that was cut has an error around it
-		if err == nil {
-			return vam.Errorf(vam.Invalid, "there is something behind the file in the form; fields come before it, and one file")
-		}
-		return errForm(err) // it was cut: what looked like the end of the file may not be
-	}
 	if !sealed {
-		if _, err := h.o.Submission.Seal(ctx, r.acct, m.Key, activmail.Sum{}); err != nil {
+		if _, err := h.o.Submission.AppendSeal(ctx, r.acct, m.Key, m.Head.Lines, last); err != nil {
 			return err
 		}
 	}
@@ -120,6 +121,18 @@ func (h *Handler) storeWhole(r *request, id vam.MessageID, w userwire.Draft, for
 		return err
 	}
 	return h.answerMessage(r, http.StatusAccepted, m)
+}
+
+// endOf reads what is behind the file, where the form ends.
+func endOf(form *multipart.Reader) error {
+	_, err := form.NextPart()
+	switch {
+	case err == io.EOF: // bare: a form that was cut has an error around it
+		return nil
+	case err == nil:
+		return vam.Errorf(vam.Invalid, "there is something behind the file in the form; fields come before it, and one file")
+	}
+	return errForm(err) // what looked like the end of the file may not be
 }
 
 // sameFile compares a file with the one that a message was sealed over.
@@ -134,15 +147,16 @@ func sameFile(m message.Message, file io.Reader) error {
 	return nil
 }
 
-// storeFile uploads file in parts. A repetition of a request that was cut goes over
-// what is there already, and finds out when that was another file.
-func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, file io.Reader) error {
+// storeFile uploads file in parts and returns the line of the last one, which is left to
+// go into the log with the seal; also after an error. A repetition of a request that was cut goes over what is
+// there already, and finds out when that was another file.
+func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, file io.Reader) (_ message.Message, last [][]byte, _ error) {
 	buf := make([]byte, activmail.FilePart)
 	begun, line := m.Head.MediaBytes, int64(0)
 	for at := int64(0); ; {
 		n, err := fill(file, buf)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return errForm(err)
+			return m, last, errForm(err)
 		}
 		if n > 0 {
 			p := message.Piece{Sum: sha256.Sum256(buf[:n]), Length: int64(n), At: at}
@@ -150,10 +164,10 @@ func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, 
 			if at < begun {
 				line, perr = h.sameAsBefore(ctx, m.Key, p, line)
 			} else {
-				m, perr = h.appendPart(ctx, r, m, p, buf[:n])
+				m, last, perr = h.storePart(ctx, r, m, last, p, buf[:n])
 			}
 			if perr != nil {
-				return perr
+				return m, last, perr
 			}
 			at += int64(n)
 		}
@@ -161,9 +175,9 @@ func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, 
 			continue
 		}
 		if at < begun {
-			return errOtherFile(m.Key)
+			return m, nil, errOtherFile(m.Key)
 		}
-		return nil
+		return m, last, nil
 	}
 }
 
@@ -208,13 +222,18 @@ func errOtherFile(k message.Key) error {
 	return vam.Errorf(vam.Conflict, "another file was begun under the message id %s; mint a fresh one, or delete the draft", k.ID)
 }
 
-func (h *Handler) appendPart(ctx context.Context, r *request, m message.Message, p message.Piece, data []byte) (message.Message, error) {
+// storePart appends the line of the part before, uploads a part, and returns its line.
+func (h *Handler) storePart(ctx context.Context, r *request, m message.Message, before [][]byte, p message.Piece, data []byte) (message.Message, [][]byte, error) {
+	if len(before) > 0 {
+		after, err := h.o.Submission.Append(ctx, r.acct, m.Key, m.Head.Lines, before)
+		if err != nil {
+			return m, before, err
+		}
+		m = after
+	}
 	if _, err := h.o.Submission.Upload(ctx, r.acct, m.Key, p, bytes.NewReader(data)); err != nil {
-		return m, err
+		return m, nil, err
 	}
 	line, err := activmail.Record{Kind: activmail.RecordPart, Blob: p.Sum, Length: vam.Bytes(p.Length)}.MarshalLine()
-	if err != nil {
-		return m, err
-	}
-	return h.o.Submission.Append(ctx, r.acct, m.Key, m.Head.Lines, [][]byte{line})
+	return m, [][]byte{line}, err
 }
