@@ -2,15 +2,14 @@ package grant
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
 	"time"
-
-	"crypto/hmac"
-	"crypto/sha256"
 
 	"golang.org/x/crypto/argon2"
 

@@ -28,12 +28,14 @@ type Store interface {
 	Detach(ctx context.Context, limit int) ([]message.Key, error)
 	// Condemn marks media that no message names any more, so that none can name it
 	// again, and returns it, again and again until DropMedia. Media that was made after
-	// before is left.
+	// before is left. With them it returns the objects of what was made of condemned media
+	// or was made anew, which no row names any more. At most limit of each.
 	Condemn(ctx context.Context, before time.Time, limit int) ([]blob.ID, error)
-	// DropMedia removes the rows of condemned media after its bytes are gone; media that
-	// is not condemned is left.
+	// DropMedia forgets what Condemn returned after its bytes are gone; media that is not
+	// condemned is left.
 	DropMedia(ctx context.Context, id blob.ID) error
-	// HasMedia reports whether there is a row for the object.
+	// HasMedia reports whether there is a row for the object: of media, or of something
+	// that was made of it.
 	HasMedia(ctx context.Context, id blob.ID) (bool, error)
 	// DropMessages removes the rows of ended messages that hold nothing, have no entry
 	// and no offer left, and did not change since before. What has may wait as long

@@ -159,7 +159,7 @@ func TestBusy(t *testing.T) {
 	if err != nil || len(jobs) != 1 {
 		t.Errorf("reading meanwhile: %d jobs, %v", len(jobs), err)
 	}
-	_, err = sqlite.Open(t.Context(), path, sqlite.Options{Busy: 20 * time.Millisecond, Migrations: steps(schema, secondStep)})
+	_, err = sqlite.Open(t.Context(), path, sqlite.Options{Busy: 20 * time.Millisecond, Migrations: steps(schema, secondStep, secondStep)})
 	if err == nil || vam.KindOf(err) == vam.Corrupt {
 		t.Errorf("opening it with another schema meanwhile: %v", err)
 	}

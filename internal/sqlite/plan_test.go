@@ -34,7 +34,7 @@ func (s *statements) note(query string) {
 // harmless are the steps of a plan that read more than they need, and why they may.
 var harmless = []struct{ step, statement, why string }{
 	{`^SCAN CONSTANT ROW$|^SCAN json_each `, ``, "no table"},
-	{`^SCAN (idle|loose)$`, ``, "a list of what a sweep is to look at, emptied by it"},
+	{`^SCAN (idle|loose|loose_asset|media_fresh)$`, ``, "a list of what is to be looked at, emptied by that"},
 	{`^SCAN m USING INDEX message_recording$`, ``, "what is being recorded"},
 	{`^SCAN account USING INDEX`, `^SELECT .* FROM account ORDER BY key$`, "the list of accounts"},
 	{`^SCAN job USING INDEX job_next$`, `ORDER BY next_at, id LIMIT`, "in order, to the limit"},

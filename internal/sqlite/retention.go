@@ -96,21 +96,25 @@ func rowIDs(ctx context.Context, q Querier, query string, args ...any) (string, 
 // Condemn implements retention.Store. What it returned before stays on the list
 // until DropMedia.
 func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (out []blob.ID, err error) {
-	if any, err := s.db.exists(ctx, `SELECT 1 FROM loose`); err != nil || !any {
+	if any, err := s.db.exists(ctx, `SELECT 1 FROM loose UNION ALL SELECT 1 FROM loose_asset`); err != nil || !any {
 		return nil, err
-	}
-	scan := func(row scanner, id *blob.ID) error {
-		var b []byte
-		err := row.Scan(&b)
-		copy(id[:], b)
-		return err
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM loose WHERE EXISTS (SELECT 1 FROM message WHERE message.media = loose.media)`); err != nil {
 			return err
 		}
-		out, err = collect(ctx, tx, scan, `UPDATE media SET complete = 0
+		out, err = collect(ctx, tx, scanID, `UPDATE media SET complete = 0
 			WHERE id IN (SELECT loose.media FROM loose CROSS JOIN media m ON m.id = loose.media WHERE m.created < ?1 LIMIT ?2) RETURNING id`, micros(before), limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range out {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM media_asset WHERE media = ?1`, id[:]); err != nil {
+				return err
+			}
+		}
+		assets, err := collect(ctx, tx, scanID, `SELECT object FROM loose_asset LIMIT ?1`, limit)
+		out = append(out, assets...)
 		return err
 	})
 	return out, err
@@ -119,6 +123,9 @@ func (s Retention) Condemn(ctx context.Context, before time.Time, limit int) (ou
 // DropMedia implements retention.Store.
 func (s Retention) DropMedia(ctx context.Context, id blob.ID) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM loose_asset WHERE object = ?1`, id[:]); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM media WHERE id = ?1 AND complete = 0 AND id IN (SELECT media FROM loose)`, id[:])
 		return err
 	})
@@ -126,7 +133,8 @@ func (s Retention) DropMedia(ctx context.Context, id blob.ID) error {
 
 // HasMedia implements retention.Store.
 func (s Retention) HasMedia(ctx context.Context, id blob.ID) (bool, error) {
-	return s.db.exists(ctx, `SELECT 1 FROM media WHERE id = ?1`, id[:])
+	return s.db.exists(ctx, `SELECT 1 FROM media WHERE id = ?1 UNION ALL SELECT 1 FROM media_asset WHERE object = ?1
+		UNION ALL SELECT 1 FROM loose_asset WHERE object = ?1`, id[:])
 }
 
 // DropMessages implements retention.Store. A row that is still needed is looked at
