@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"sync/atomic"
 
 	"github.com/videoactivmail/vam"
@@ -27,6 +28,9 @@ var (
 )
 
 func (o *object) ID() blob.ID { return o.id }
+
+// Path is where the file lies, for another process that is let read it.
+func (o *object) Path() string { return filepath.Join(o.store.path, mediaPath(o.id)) }
 
 func (o *object) Size() int64 { return o.size.Load() }
 

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,7 @@ type Options struct {
 // Store implements blob.Store. Only one process may use a folder; see Lock.
 type Store struct {
 	root   *os.Root
+	path   string // of the folder, absolute
 	space  space
 	sys    syscalls
 	onFail func(error)
@@ -95,12 +97,17 @@ type syscalls struct {
 // folder that cannot be written is opened for reading. Errors: NotFound, Denied,
 // OverQuota, Unavailable.
 func Open(dir string, o Options) (*Store, error) {
-	root, err := os.OpenRoot(dir)
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, classify(err)
+	}
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, classify(err)
 	}
 	s := &Store{
 		root:    root,
+		path:    path,
 		onFail:  o.OnFail,
 		sys:     syscalls{fdatasync: fdatasync, fsync: (*os.File).Sync, statfs: statfs},
 		files:   map[blob.ID]*file{},

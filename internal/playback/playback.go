@@ -27,6 +27,12 @@ type Asset struct {
 	Work          media.Work `json:"-"`    // what made it
 }
 
+// Recording is one media object.
+type Recording struct {
+	Media blob.ID
+	Size  int64 // octets, as the messages that carry it say; 0 when none does any more
+}
+
 // JobState is where a job stands.
 type JobState string
 
@@ -41,8 +47,8 @@ const (
 
 // Job is one thing to make of one recording; a recording has at most one of each work.
 type Job struct {
-	ID       int64
-	Media    blob.ID
+	ID int64
+	Recording
 	Message  message.Key // one of those that carry the media; zero when none does any more
 	Work     media.Work
 	Priority int // 0 is the most urgent, at most MaxPriority
@@ -91,7 +97,7 @@ type Outcome struct {
 // the next one goes on. It costs as much with a million recordings as with ten.
 type Store interface {
 	// Fresh lists complete media that was not adopted yet, in no particular order.
-	Fresh(ctx context.Context, limit int) ([]blob.ID, error)
+	Fresh(ctx context.Context, limit int) ([]Recording, error)
 	// Adopt strikes media off that list and adds its first jobs, the most urgent first;
 	// info is what is known of the recording already, nil: nothing. Doing it again adds
 	// what is missing. NotFound when the media is gone or condemned; then it is struck off

@@ -106,6 +106,11 @@ func (s *Service) tell() {
 	for _, c := range s.work {
 		poke(c)
 	}
+	s.announce()
+}
+
+// announce wakes those who wait for news.
+func (s *Service) announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.changed)

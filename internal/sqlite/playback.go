@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +32,14 @@ func scanID(row scanner, id *blob.ID) error {
 }
 
 // Fresh implements playback.Store.
-func (s Playback) Fresh(ctx context.Context, limit int) (out []blob.ID, err error) {
+func (s Playback) Fresh(ctx context.Context, limit int) (out []playback.Recording, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		out, err = collect(ctx, q, scanID, `SELECT media FROM media_fresh LIMIT ?1`, limit)
+		out, err = collect(ctx, q, func(row scanner, r *playback.Recording) error {
+			var id []byte
+			err := row.Scan(&id, &r.Size)
+			copy(r.Media[:], id)
+			return err
+		}, `SELECT media, coalesce((SELECT media_bytes FROM message m WHERE m.media = media_fresh.media LIMIT 1), 0) FROM media_fresh LIMIT ?1`, limit)
 		return err
 	})
 	return out, err
@@ -147,7 +153,7 @@ func (s Playback) Asset(ctx context.Context, id blob.ID, name string) (a playbac
 }
 
 // mediaJobColumns name a message that carries the media, too.
-const mediaJobColumns = `id, media, (SELECT origin || '/' || mid FROM message WHERE message.media = media_job.media ORDER BY id LIMIT 1),
+const mediaJobColumns = `id, media, (SELECT origin || '/' || mid || ' ' || media_bytes FROM message WHERE message.media = media_job.media ORDER BY id LIMIT 1),
 	work, priority, state, progress, attempts, cuts, next_at, created, started, changed, code, reason`
 
 func scanMediaJob(row scanner, j *playback.Job) (err error) {
@@ -161,8 +167,12 @@ func scanMediaJob(row scanner, j *playback.Job) (err error) {
 	copy(j.Media[:], id)
 	j.NextAt, j.Created, j.Started, j.Changed = fromMicros(next), fromMicros(created), fromMicros(started), fromMicros(changed)
 	if key.Valid {
-		origin, mid, _ := strings.Cut(key.String, "/")
+		name, size, _ := strings.Cut(key.String, " ")
+		origin, mid, _ := strings.Cut(name, "/")
 		j.Message = message.Key{Origin: vam.Domain(origin), ID: vam.MessageID(mid)}
+		if j.Size, err = strconv.ParseInt(size, 10, 64); err != nil {
+			return err
+		}
 	}
 	return parseWork(work, &j.Work)
 }
