@@ -33,6 +33,7 @@ var packages = map[string]layer{
 	"internal/discovery": mechanism,
 	"internal/fault":     mechanism,
 	"internal/letter":    mechanism,
+	"internal/isobmff":   mechanism,
 	"internal/mailauth":  mechanism,
 	"internal/media":     mechanism,
 	"internal/rfc5322":   mechanism,
