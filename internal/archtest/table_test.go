@@ -11,6 +11,7 @@ const (
 	protocol    layer = "protocol"    // speaks and answers VAM/1; usable by other projects
 	mechanism   layer = "mechanism"   // pure rules and contracts; no I/O, no logging
 	service     layer = "service"     // state machines; each declares its store
+	platform    layer = "platform"    // what the operating system does for adapters
 	adapter     layer = "adapter"     // one technology each; none knows another
 	settings    layer = "settings"    // the configuration file
 	composition layer = "composition" // where adapters meet services
@@ -57,6 +58,7 @@ var packages = map[string]layer{
 	"internal/dnsresolver": adapter,
 	"internal/dnszone":     adapter,
 	"internal/doctor":      adapter,
+	"internal/ffmpeg":      adapter,
 	"internal/keyring":     adapter,
 	"internal/localblob":   adapter,
 	"internal/nativein":    adapter,
@@ -66,7 +68,10 @@ var packages = map[string]layer{
 	"internal/telemetry":   adapter,
 	"internal/userapi":     adapter,
 	"internal/userclient":  adapter,
+	"internal/web":         adapter,
 	"internal/wellknown":   adapter,
+
+	"internal/sandbox": platform,
 
 	"internal/config": settings,
 	"internal/daemon": composition,
@@ -79,6 +84,7 @@ var packages = map[string]layer{
 	"internal/hosttest":              fixture,
 	"internal/mailauth/mailauthtest": fixture,
 	"internal/storetest":             fixture,
+	"internal/web/webtest":           fixture,
 	"e2e":                            fixture,
 	"bench":                          fixture,
 }
@@ -99,11 +105,12 @@ var mayImport = map[layer][]layer{
 	protocol:    {vocabulary, grammar, wire},
 	mechanism:   {vocabulary, grammar, mechanism},
 	service:     {vocabulary, grammar, mechanism, service},
-	adapter:     {vocabulary, grammar, wire, protocol, mechanism, service},
+	platform:    {vocabulary},
+	adapter:     {vocabulary, grammar, wire, protocol, mechanism, service, platform},
 	settings:    {vocabulary},
-	composition: {vocabulary, grammar, protocol, mechanism, service, adapter, settings},
-	program:     {vocabulary, grammar, protocol, mechanism, service, adapter, settings, composition},
-	fixture:     {vocabulary, grammar, wire, protocol, mechanism, service, adapter, settings, composition, program, fixture},
+	composition: {vocabulary, grammar, protocol, mechanism, service, platform, adapter, settings},
+	program:     {vocabulary, grammar, protocol, mechanism, service, platform, adapter, settings, composition},
+	fixture:     {vocabulary, grammar, wire, protocol, mechanism, service, platform, adapter, settings, composition, program, fixture},
 }
 
 // banned names parts of the standard library that a layer does without; an entry
@@ -133,7 +140,7 @@ var modules = map[string][]string{
 	"golang.org/x/mod":                    {"activmail"},
 	"golang.org/x/net":                    {"activmail/", "internal/config", "internal/discovery", "internal/letter", "internal/rfc5322"},
 	"golang.org/x/sync":                   {"activmail/", "internal/", "cmd/vam"},
-	"golang.org/x/sys":                    {"activmail/internal/wire", "internal/localblob", "internal/doctor", "internal/daemon", "cmd/vam"},
+	"golang.org/x/sys":                    {"activmail/internal/wire", "internal/localblob", "internal/doctor", "internal/daemon", "internal/sandbox", "cmd/vam"},
 	"golang.org/x/term":                   {"cmd/vam"},
 	"golang.org/x/time":                   {"activmail/", "internal/"},
 	"modernc.org/sqlite":                  {"internal/sqlite"},
