@@ -17,6 +17,7 @@ import (
 type Outbound struct {
 	Messages *message.Service
 	Delivery *delivery.Service
+	Places   *Places // required
 	// Stopping, if not nil, ends when the server stops: those who wait for news are then
 	// answered at once, so that the stop does not wait for them.
 	Stopping context.Context
@@ -24,17 +25,32 @@ type Outbound struct {
 
 var _ amserver.Outbound = Outbound{}
 
-// open returns the message that the token opens.
-func (o Outbound) open(ctx context.Context, pull amserver.Pull) (message.Message, error) {
-	k, _, err := o.Delivery.PullToken(ctx, pull.Token)
+// open returns the message that the token opens, and the domain that has the token.
+func (o Outbound) open(ctx context.Context, pull amserver.Pull) (message.Message, vam.Domain, error) {
+	k, domain, err := o.Delivery.PullToken(ctx, pull.Token)
 	if err != nil {
-		return message.Message{}, givenUp(ctx, err)
+		return message.Message{}, domain, givenUp(ctx, err)
 	}
 	if k.ID != pull.MessageID {
-		return message.Message{}, vam.Errorf(vam.Unauthenticated, "the pull token is for another message").WithProblem("token-invalid")
+		return message.Message{}, domain, vam.Errorf(vam.Unauthenticated, "the pull token is for another message").WithProblem("token-invalid")
 	}
 	m, err := o.Messages.Get(ctx, k)
-	return m, givenUp(ctx, err)
+	return m, domain, givenUp(ctx, err)
+}
+
+// openMedia opens the media of a message in a place of the domain, which is given back
+// when the closer is closed.
+func (o Outbound) openMedia(ctx context.Context, k message.Key, d vam.Domain) (*message.Media, io.Closer, error) {
+	leave, err := o.Places.body(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	media, err := o.Messages.OpenMedia(ctx, k)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return media, closers{media, leaver(leave)}, nil
 }
 
 // givenUp is Unavailable in the place of err where it comes of nobody waiting for the
@@ -48,7 +64,7 @@ func givenUp(ctx context.Context, err error) error {
 
 // Head implements amserver.Outbound.
 func (o Outbound) Head(ctx context.Context, pull amserver.Pull) (activmail.Head, error) {
-	m, err := o.open(ctx, pull)
+	m, _, err := o.open(ctx, pull)
 	if err == nil {
 		err = o.Messages.Gone(m)
 	}
@@ -70,12 +86,12 @@ func (o Outbound) Head(ctx context.Context, pull amserver.Pull) (activmail.Head,
 
 // Log implements amserver.Outbound.
 func (o Outbound) Log(ctx context.Context, pull amserver.Pull, from int64, wait time.Duration) (amserver.Log, error) {
-	m, err := o.open(ctx, pull)
+	m, domain, err := o.open(ctx, pull)
 	if err != nil {
 		return amserver.Log{}, err
 	}
 	if from == m.Head.Lines && wait > 0 { // AM-7.6: beyond that it is wrong at once
-		if m, err = o.await(ctx, m.Key, from, wait); err != nil {
+		if m, err = o.await(ctx, m.Key, domain, from, wait); err != nil {
 			return amserver.Log{}, err
 		}
 	}
@@ -87,7 +103,12 @@ func (o Outbound) Log(ctx context.Context, pull amserver.Pull, from int64, wait 
 }
 
 // await returns when the log has more than n lines, or after wait.
-func (o Outbound) await(ctx context.Context, k message.Key, n int64, wait time.Duration) (message.Message, error) {
+func (o Outbound) await(ctx context.Context, k message.Key, d vam.Domain, n int64, wait time.Duration) (message.Message, error) {
+	leave, err := o.Places.wait(d)
+	if err != nil {
+		return message.Message{}, err
+	}
+	defer leave()
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if o.Stopping != nil {
@@ -134,12 +155,12 @@ func (r *logReader) Close() error { return nil }
 
 // Entry implements amserver.Outbound.
 func (o Outbound) Entry(ctx context.Context, pull amserver.Pull, n int64, wait time.Duration) (amserver.Entry, error) {
-	m, err := o.open(ctx, pull)
+	m, domain, err := o.open(ctx, pull)
 	if err != nil {
 		return amserver.Entry{}, err
 	}
 	if n >= m.Head.Lines && wait > 0 {
-		if m, err = o.await(ctx, m.Key, n, wait); err != nil {
+		if m, err = o.await(ctx, m.Key, domain, n, wait); err != nil {
 			return amserver.Entry{}, err
 		}
 	}
@@ -162,11 +183,11 @@ func (o Outbound) Entry(ctx context.Context, pull amserver.Pull, n int64, wait t
 	if err := o.Messages.Gone(m); err != nil {
 		return out, err
 	}
-	media, err := o.Messages.OpenMedia(ctx, m.Key)
+	media, place, err := o.openMedia(ctx, m.Key, domain)
 	if err != nil {
 		return out, err
 	}
-	blob, err := section(ctx, media, lines[0], r)
+	blob, err := section(ctx, media, place, lines[0], r)
 	if err != nil {
 		return out, err
 	}
@@ -186,17 +207,18 @@ func withdrawn(ctx context.Context, media *message.Media) <-chan struct{} {
 	return gone
 }
 
-// section is the blob of a record, in the media or beside it. It owns media.
-func section(ctx context.Context, media *message.Media, l message.Line, r activmail.Record) (amserver.Content, error) {
+// section is the blob of a record, in the media or beside it. It owns place, which closes
+// the media.
+func section(ctx context.Context, media *message.Media, place io.Closer, l message.Line, r activmail.Record) (amserver.Content, error) {
 	if r.IsMedia() {
-		return content{io.NewSectionReader(media, l.Offset, l.Length), media}, nil
+		return content{io.NewSectionReader(media, l.Offset, l.Length), place}, nil
 	}
 	side, size, err := media.Side(ctx, r.Blob)
 	if err != nil {
-		_ = media.Close()
+		_ = place.Close()
 		return nil, err
 	}
-	return content{&seekerAt{r: side, size: size}, closers{side, media}}, nil
+	return content{&seekerAt{r: side, size: size}, closers{side, place}}, nil
 }
 
 type content struct {
@@ -217,7 +239,7 @@ func (c closers) Close() (err error) {
 
 // Media implements amserver.Outbound.
 func (o Outbound) Media(ctx context.Context, pull amserver.Pull) (amserver.Media, error) {
-	m, err := o.open(ctx, pull)
+	m, domain, err := o.open(ctx, pull)
 	if err == nil {
 		err = o.Messages.Gone(m)
 	}
@@ -229,17 +251,17 @@ func (o Outbound) Media(ctx context.Context, pull amserver.Pull) (amserver.Media
 		out.Content = content{bytes.NewReader(nil), closers(nil)}
 		return out, nil
 	}
-	media, err := o.Messages.OpenMedia(ctx, m.Key)
+	media, place, err := o.openMedia(ctx, m.Key, domain)
 	if err != nil {
 		return out, err
 	}
-	out.Content, out.Withdrawn = content{media, media}, withdrawn(ctx, media)
+	out.Content, out.Withdrawn = content{media, place}, withdrawn(ctx, media)
 	return out, nil
 }
 
 // Blob implements amserver.Outbound.
 func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.Sum) (amserver.Blob, error) {
-	m, err := o.open(ctx, pull)
+	m, domain, err := o.open(ctx, pull)
 	if err == nil {
 		err = o.Messages.Gone(m)
 	}
@@ -250,11 +272,11 @@ func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.S
 	if err != nil {
 		return amserver.Blob{}, err
 	}
-	media, err := o.Messages.OpenMedia(ctx, m.Key)
+	media, place, err := o.openMedia(ctx, m.Key, domain)
 	if err != nil {
 		return amserver.Blob{}, err
 	}
-	c, err := section(ctx, media, l, r)
+	c, err := section(ctx, media, place, l, r)
 	if err != nil {
 		return amserver.Blob{}, err
 	}
@@ -263,7 +285,7 @@ func (o Outbound) Blob(ctx context.Context, pull amserver.Pull, name activmail.S
 
 // Proof implements amserver.Outbound.
 func (o Outbound) Proof(ctx context.Context, pull amserver.Pull, req amserver.ProofRequest) (activmail.Proof, error) {
-	m, err := o.open(ctx, pull)
+	m, _, err := o.open(ctx, pull)
 	if err == nil {
 		err = o.Messages.Gone(m)
 	}

@@ -58,7 +58,7 @@ func newOrigin(t *testing.T) *origin {
 	o := &origin{net: &noted{}}
 	o.Host = hosttest.New(t, hosttest.Options{Domains: []vam.Domain{"a.example"}, Native: o.net})
 	o.alice = o.Account("alice@a.example", 0)
-	o.Outbound = nativein.Outbound{Messages: o.Host.Messages, Delivery: o.Host.Delivery}
+	o.Outbound = nativein.Outbound{Messages: o.Host.Messages, Delivery: o.Host.Delivery, Places: new(nativein.Places)}
 	return o
 }
 

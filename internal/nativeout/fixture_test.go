@@ -148,7 +148,7 @@ func (w *world) start(t testing.TB, mode amclient.Mode, user string, o hosttest.
 	s.user = s.Account(user, 0)
 	tcp, udp := w.serve(t, domain, s.asked.twice(amserver.NewHandler(amserver.HandlerOptions{
 		Inbound:  nativein.Inbound{Reception: s.Reception, Hosts: s.Accounts.Hosts},
-		Outbound: nativein.Outbound{Messages: s.Messages, Delivery: s.Delivery},
+		Outbound: nativein.Outbound{Messages: s.Messages, Delivery: s.Delivery, Places: new(nativein.Places)},
 		Keys:     w.net.Lookup,
 	})))
 	w.move(domain, tcp, udp)
