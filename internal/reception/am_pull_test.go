@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -335,5 +336,35 @@ func TestSameIDOfAnotherOrigin(t *testing.T) {
 	entries, err := w.DB.Mailboxes().Entries(t.Context(), w.bob.ID, mailbox.Filter{Folder: mailbox.Inbox})
 	if err != nil || len(entries) != 2 || entries[0].State == entries[1].State {
 		t.Errorf("the inbox has %+v: %v", entries, err)
+	}
+}
+
+// TestPullOrder is the order of AM-7.26: a poster that stands at the end of the log, the
+// first of the media, then its end, where many files have their index, then the rest; and
+// nothing is asked for twice.
+func TestPullOrder(t *testing.T) {
+	w := newWorld(t, hosttest.Options{Lanes: 1, Chunk: 2 << 20})
+	content := hosttest.Pattern(12<<20, 1)
+	for at := 0; at < len(content); at += 1 << 20 {
+		w.rec.Add(activmail.Record{Kind: activmail.RecordPart}, content[at:][:1<<20])
+	}
+	w.rec.Add(activmail.Record{Kind: activmail.RecordPoster, ContentType: "image/jpeg"}, []byte("a face"))
+	w.rec.Seal()
+	var order []string
+	w.origin.poster = func(activmail.Sum) error { order = append(order, "poster"); return nil }
+	w.origin.during = func(_ context.Context, o *origin) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		last := o.asked[len(o.asked)-1]
+		order = append(order, fmt.Sprintf("%d-%d", last.Start>>20, last.End>>20))
+	}
+	w.wantAnswer(w.offer(), activmail.AnswerAccepted, "")
+	w.work(queue.Pull)
+	w.wantState(mailbox.Stored)
+	if want := []string{"poster", "0-1", "8-12", "1-3", "3-5", "5-7", "7-8"}; !slices.Equal(order, want) {
+		t.Errorf("fetched %v, want %v", order, want)
+	}
+	if got, err := w.media(); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d octets are here: %v", len(got), err)
 	}
 }

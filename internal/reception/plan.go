@@ -21,8 +21,8 @@ type part struct {
 // playable soon; later ones have the plan's chunk.
 const firstChunk = 1 << 20
 
-// plan hands out the missing parts of a log in order, in runs that one range
-// request fetches, while the log still grows. It holds one page of lines and what
+// plan hands out the missing parts of a log in order, but for what is wanted early, in
+// runs that one range request fetches, while the log still grows. It holds one page of lines and what
 // is under way, never the whole log. Its run goroutine owns everything but the
 // fields under mu.
 type plan struct {
@@ -41,13 +41,24 @@ type plan struct {
 
 	read   int64          // how many were looked at
 	loaded []message.Line // a page of them, from read on
-	begun  bool
+	begun  bool           // with the media
+
+	looked bool          // ahead
+	early  map[part]bool // handed out ahead of their turn
+	tail   []part        // the end of the media, until it is handed out
 }
+
+// aheadLines is how many of the last lines are looked at before their turn.
+const aheadLines = 16
+
+// tailBytes is how much of the end of the media is fetched early: where files have their
+// index, without which nothing of them can be played.
+const tailBytes = 4 << 20
 
 func newPlan(chunk int64, limits activmail.Limits, page func(context.Context, int64) ([]message.Line, error), w *message.Writer) *plan {
 	return &plan{
 		chunk: chunk, limits: limits, page: page, w: w,
-		pieces: make(chan []part), results: make(chan []part), grown: make(chan struct{}, 1),
+		pieces: make(chan []part), results: make(chan []part), grown: make(chan struct{}, 1), early: map[part]bool{},
 	}
 }
 
@@ -71,14 +82,24 @@ func (p *plan) run(ctx context.Context) error {
 		p.mu.Lock()
 		lines, sealed := p.lines, p.sealed
 		p.mu.Unlock()
+		if sealed && !p.looked {
+			posters, err := p.lookAhead(ctx, lines)
+			if err != nil {
+				return err
+			}
+			again = append(again, posters...)
+		}
 		if n := len(again); next == nil && n > 0 {
 			next, again = again[n-1], again[:n-1]
 		}
-		if next == nil {
+		if next == nil && (!p.begun || p.tail == nil) {
 			var err error
 			if next, err = p.cut(ctx, lines); err != nil {
 				return err
 			}
+		}
+		if next == nil {
+			next, p.tail = p.tail, nil
 		}
 		if next == nil && under == 0 && sealed {
 			close(p.pieces)
@@ -117,6 +138,7 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 		if err != nil {
 			return nil, err
 		}
+		missing = missing && !p.early[x]
 		if missing && len(piece) > 0 && (!x.media || !piece[0].media || x.off != end || size+x.length > limit) {
 			break // it begins the next piece
 		}
@@ -131,6 +153,44 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 	return piece, nil
 }
 
+// lookAhead finds what is wanted before its turn in a sealed log: the blobs beside the
+// media that its last lines name, such as a poster, which are returned, and the end of
+// long media (AM-7.26).
+func (p *plan) lookAhead(ctx context.Context, lines int64) (sides [][]part, err error) {
+	p.looked = true
+	from := max(p.read, lines-aheadLines)
+	last, err := p.page(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	var tail []part
+	for _, l := range last[:min(int64(len(last)), lines-from)] {
+		x, missing, err := p.missing(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case missing && !x.media:
+			sides = append(sides, []part{x})
+			p.early[x] = true
+		case missing:
+			tail = append(tail, x)
+		}
+	}
+	first, size := len(tail), int64(0)
+	for first > 0 && size+tail[first-1].length <= tailBytes && tail[first-1].off >= p.chunk {
+		first--
+		size += tail[first].length
+	}
+	if tail = tail[first:]; len(tail) > 0 {
+		p.tail = tail
+	}
+	for _, x := range tail {
+		p.early[x] = true
+	}
+	return sides, nil
+}
+
 // look examines the line at p.read and reports whether its blob is missing.
 func (p *plan) look(ctx context.Context) (part, bool, error) {
 	if len(p.loaded) == 0 {
@@ -143,7 +203,11 @@ func (p *plan) look(ctx context.Context) (part, bool, error) {
 		}
 		p.loaded = lines
 	}
-	l := p.loaded[0]
+	return p.missing(ctx, p.loaded[0])
+}
+
+// missing reports whether the blob that a line names is not here.
+func (p *plan) missing(ctx context.Context, l message.Line) (part, bool, error) {
 	r, err := activmail.ParseRecord(l.Raw, p.limits)
 	if err != nil || !r.HasBlob() {
 		return part{}, false, err

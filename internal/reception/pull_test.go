@@ -167,8 +167,8 @@ func TestPullLies(t *testing.T) {
 			}
 			return data
 		}, true},
-		"nothing half of the time": {func(n *int, _ int64, data []byte) []byte {
-			if *n++; *n%2 == 1 {
+		"nothing every third time": {func(n *int, _ int64, data []byte) []byte {
+			if *n++; *n%3 == 1 {
 				return nil
 			}
 			return data
