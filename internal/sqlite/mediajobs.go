@@ -26,7 +26,7 @@ func (s Playback) Lease(ctx context.Context, w playback.Want) (j playback.Job, f
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		var id sql.NullInt64
-		err := tx.QueryRowContext(ctx, `SELECT (`+due+` ORDER BY ready LIMIT 1) AS id FROM json_each(?3) WHERE id IS NOT NULL LIMIT 1`,
+		err := tx.QueryRowContext(ctx, `SELECT (`+due+` ORDER BY ready LIMIT 1) AS next FROM json_each(?3) WHERE next IS NOT NULL LIMIT 1`,
 			string(w.Class), micros(w.Now), priorities).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

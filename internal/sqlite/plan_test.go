@@ -38,9 +38,10 @@ var harmless = []struct{ step, statement, why string }{
 	{`^SCAN m USING INDEX message_recording$`, ``, "what is being recorded"},
 	{`^SCAN account USING INDEX`, `^SELECT .* FROM account ORDER BY key$`, "the list of accounts"},
 	{`^SCAN job USING INDEX job_next$`, `ORDER BY next_at, id LIMIT`, "in order, to the limit"},
+	{`^SCAN media_job USING INDEX media_job_open$`, `ORDER BY id LIMIT`, "in order, to the limit"},
 	{`^SCAN job$`, `^UPDATE job SET owner = ''.* WHERE owner NOT IN`, "once at start"},
 	{`^SEARCH entry .*\(account=\?\)`, `^(DELETE FROM|INSERT INTO) account|substr\(mid`, "one mailbox, when it is made, deleted or searched for a part of an id"},
-	{`^USE TEMP B-TREE FOR .*ORDER BY$`, `FROM (alias|recipient|offer_in)\b|substr\(mid|DELETE FROM pull_token`, "as many as one account, message or offer has"},
+	{`^USE TEMP B-TREE FOR .*ORDER BY$`, `FROM (alias|recipient|offer_in)\b|FROM media_job WHERE media =|substr\(mid|DELETE FROM pull_token`, "as many as one account, message, offer or recording has"},
 	{`^USE TEMP B-TREE FOR DISTINCT$`, `FROM offer_out WHERE message`, "as many as one message has"},
 }
 

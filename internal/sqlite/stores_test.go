@@ -58,7 +58,8 @@ func openStores(o sqlite.Options) storetest.Opener {
 func stores(db *sqlite.DB) storetest.Stores {
 	return storetest.Stores{
 		Accounts: db.Accounts(), Mailboxes: db.Mailboxes(), Messages: db.Messages(), Queue: db.Queue(), Deliveries: db.Deliveries(),
-		Submissions: db.Submissions(), Receptions: db.Receptions(), Retention: db.Retention(), Close: db.Close,
+		Submissions: db.Submissions(), Receptions: db.Receptions(), Retention: db.Retention(),
+		Grants: db.Grants(), Playback: db.Playback(), Close: db.Close,
 	}
 }
 

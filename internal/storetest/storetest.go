@@ -15,8 +15,10 @@ import (
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/account"
 	"github.com/videoactivmail/vam/internal/delivery"
+	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/mailbox"
 	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/reception"
 	"github.com/videoactivmail/vam/internal/retention"
@@ -34,6 +36,8 @@ type Stores struct {
 	Submissions submission.Store
 	Receptions  reception.Store
 	Retention   retention.Store
+	Grants      grant.Store
+	Playback    playback.Store
 	Close       func() error
 }
 
@@ -60,6 +64,8 @@ func Run(t *testing.T, open Opener) {
 		"Submissions": Submissions,
 		"Receptions":  Receptions,
 		"Retention":   Retention,
+		"Grants":      Grants,
+		"Playback":    Playback,
 	} {
 		t.Run(name, func(t *testing.T) { suite(t, open) })
 	}
