@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -81,6 +82,10 @@ func (r *reader) check(c *Config) {
 	}
 	r.listeners("listen.tcp", c.Listen.TCP)
 	r.listeners("listen.udp", c.Listen.UDP)
+	r.listeners("web.listen", c.Web.Listen)
+	if c.Web.URL != "" && !isBase(c.Web.URL) {
+		r.bad.add(r.source("web.url"), "web.url", "%q is not the beginning of a link: write https:// and a host name, with a port if need be, and no path", clip(c.Web.URL))
+	}
 	if c.Metrics.Listen != "" {
 		r.listeners("metrics.listen", []string{c.Metrics.Listen})
 	}
@@ -142,6 +147,12 @@ func isResolver(s string) bool {
 	}
 	_, err := netip.ParseAddrPort(s)
 	return err == nil
+}
+
+// isBase reports whether s is an https URL of a host and nothing else.
+func isBase(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && s == (&url.URL{Scheme: "https", Host: u.Host}).String()
 }
 
 func isWord(s string) bool {

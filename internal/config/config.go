@@ -28,6 +28,8 @@ type Config struct {
 	Delivery  Delivery  `toml:"delivery" doc:"How mail of this server's users goes out."`
 	Contacts  Contacts  `toml:"contacts" doc:"What happens to a first message from somebody whom the recipient does not know."`
 	Limits    Limits    `toml:"limits" doc:"What one person or one other server may use. A refusal names the limit."`
+	Web       Web       `toml:"web" doc:"The pages that people without an account watch a message on: what a link opens."`
+	Media     Media     `toml:"media" doc:"What is made of recordings so that they play everywhere: posters, previews, other forms."`
 	Metrics   Metrics   `toml:"metrics" doc:"Prometheus metrics and health checks."`
 	Log       Log       `toml:"log" doc:"What is written to standard error."`
 }
@@ -153,6 +155,22 @@ type ClientLimits struct {
 	Idle         Duration `toml:"idle" min:"5s" max:"5m" doc:"A connection without a request is closed after this time."`
 }
 
+// Web configures the watch pages.
+type Web struct {
+	Listen  []string `toml:"listen" doc:"Addresses for browsers: HTTPS with HTTP/1.1 and HTTP/2, with the same certificates. The listeners above answer the same pages to browsers that speak HTTP/2, so that a trial needs none; many networks let people reach port 443 only." example:"[\"[::]:443\"]"`
+	URL     string   `toml:"url" doc:"What links begin with. Default: https://, the hostname, and the port of the first address for browsers unless that is 443, or of the first for servers where there is none." example:"https://video.a.example"`
+	LinkFor Duration `toml:"link_for" min:"1h" max:"3650d" doc:"How long a link works for which nobody said anything else."`
+}
+
+// Media configures what is made of recordings.
+type Media struct {
+	FFmpeg     string `toml:"ffmpeg" doc:"The program ffmpeg, by name or path. Without it originals play as they are, and nothing is made of them."`
+	FFprobe    string `toml:"ffprobe" doc:"The program ffprobe that belongs to it."`
+	Unconfined bool   `toml:"unconfined" doc:"Let ffmpeg open files of strangers although this machine can confine it neither by Landlock nor by namespaces. Without it, nothing is made of them there."`
+	Quick      int    `toml:"quick" min:"0" max:"256" doc:"Short jobs at the same time, such as posters; 0 is twice the number of processors."`
+	Long       int    `toml:"long" min:"0" max:"64" doc:"Long jobs at the same time, such as other forms of a video; 0 is half the number of processors."`
+}
+
 // Metrics configures the operator's listener.
 type Metrics struct {
 	Listen string `toml:"listen" doc:"Address that answers /metrics, /healthz and /readyz over plain HTTP. Keep it on loopback or an inner network: it has no password. Empty switches it off."`
@@ -184,6 +202,8 @@ func Default() Config {
 			Strangers: StrangerLimits{Offers: Rate{20, time.Hour, 20}, Recipients: Rate{5, time.Hour, 5}},
 			Clients:   ClientLimits{Connections: 20_000, PerAddress: 256, NewPerSecond: 50, Idle: Duration{3 * time.Minute}},
 		},
+		Web:     Web{LinkFor: Duration{30 * day}},
+		Media:   Media{FFmpeg: "ffmpeg", FFprobe: "ffprobe"},
 		Metrics: Metrics{Listen: "127.0.0.1:9398"},
 		Log:     Log{Format: "text", Level: "info"},
 	}

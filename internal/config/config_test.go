@@ -39,6 +39,7 @@ func TestDomainIsTheOnlyRequiredKey(t *testing.T) {
 	want.Domain, want.Hostname, want.DataDir, want.Admin = "a.example", "vam.a.example", dir, "postmaster@a.example"
 	want.TLS = config.TLS{Cert: filepath.Join(dir, "tls/cert.pem"), Key: filepath.Join(dir, "tls/key.pem")}
 	want.Domains = []config.Domain{{Name: "a.example", Hostname: "vam.a.example", TLS: want.TLS}}
+	want.Web.URL = "https://vam.a.example:1398"
 	if diff := cmp.Diff(want, e.Config, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Error(diff)
 	}
@@ -181,6 +182,28 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestLinksBegin: what links begin with follows from where browsers are answered.
+func TestLinksBegin(t *testing.T) {
+	for doc, want := range map[string]string{
+		"":                                "https://vam.a.example:1398",
+		"listen.tcp = [\"[::1]:2000\"]":   "https://vam.a.example:2000",
+		"web.listen = [\":443\"]":         "https://vam.a.example",
+		"web.listen = [\"[::]:8443\"]":    "https://vam.a.example:8443",
+		"web.url = \"https://v.example\"": "https://v.example",
+		"hostname = \"mx.a.example\"":     "https://mx.a.example:1398",
+	} {
+		e, err := load(t, "domain = \"a.example\"\n"+doc)
+		if err != nil || e.Web.URL != want {
+			t.Errorf("%s: links begin with %q, want %q (%v)", doc, e.Web.URL, want, err)
+		}
+	}
+	for _, bad := range []string{"http://v.example", "v.example", "https://v.example/x", "https://", "https://v.example?x", "https://u@v.example", "javascript:x"} {
+		if _, err := load(t, "domain = \"a.example\"\nweb.url = \""+bad+"\""); err == nil || !strings.Contains(err.Error(), "web.url") {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }

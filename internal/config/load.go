@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -138,6 +139,9 @@ func (r *reader) complete(c *Config, file string) {
 	if c.Admin == "" && c.Domain != "" {
 		c.Admin = "postmaster@" + c.Domain.String()
 	}
+	if c.Web.URL == "" && c.Hostname != "" {
+		c.Web.URL = "https://" + c.Hostname + webPort(c)
+	}
 	base := filepath.Dir(file)
 	if file == "" {
 		base = ""
@@ -163,6 +167,19 @@ func (r *reader) complete(c *Config, file string) {
 		}
 		d.TLS.Cert, d.TLS.Key = under(base, d.TLS.Cert), under(base, d.TLS.Key)
 	}
+}
+
+// webPort is the port that links name, with its colon; "" is that of HTTPS.
+func webPort(c *Config) string {
+	for _, list := range [][]string{c.Web.Listen, c.Listen.TCP} {
+		if addrs := AddrPorts(list); len(addrs) > 0 {
+			if port := addrs[0].Port(); port != 443 {
+				return ":" + strconv.Itoa(int(port))
+			}
+			return ""
+		}
+	}
+	return ""
 }
 
 func names(list []Domain, name vam.Domain) bool {
