@@ -53,8 +53,9 @@ async function throttle(page, { down, latency = 0, cpu = 1 }) {
 // listen notes what the page asks for and what it complains about.
 function listen(page) {
   const seen = { requests: [], console: [] };
-  page.on("response", (r) => seen.requests.push({ url: r.url(), status: r.status(), type: r.request().resourceType() }));
-  page.on("requestfailed", (r) => seen.console.push(`request failed: ${r.url()} ${r.failure()?.errorText ?? ""}`));
+  page.on("response", (r) => r.url().startsWith("data:") || seen.requests.push({ url: r.url(), status: r.status(), type: r.request().resourceType() }));
+  // A player drops requests as it likes.
+  page.on("requestfailed", (r) => r.resourceType() === "media" || r.url().startsWith("data:") || seen.console.push(`request failed: ${r.url()} ${r.failure()?.errorText ?? ""}`));
   page.on("console", (m) => { if (["error", "warn"].includes(m.type())) seen.console.push(`${m.type()}: ${m.text()}`); });
   page.on("pageerror", (e) => seen.console.push(`page error: ${e.message}`));
   return seen;

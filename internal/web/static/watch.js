@@ -87,12 +87,18 @@ if (player) {
   const video = player.tagName === "VIDEO";
   show(tools);
 
-  // The large sign over the picture, until the first play.
-  if (start) {
+  // The large sign alone stands over the picture until the first play.
+  const begun = () => { show(start, false); player.controls = true; };
+  if (start && player.paused) {
     show(start);
-    const go = () => { player.play().catch(() => {}); player.focus({ preventScroll: true }); };
-    start.addEventListener("click", go);
-    player.addEventListener("play", () => show(start, false));
+    player.controls = false;
+    stage.addEventListener("click", () => {
+      if (start.hidden) return;
+      begun();
+      player.play().catch(() => {});
+      player.focus({ preventScroll: true });
+    });
+    player.addEventListener("play", begun, { once: true });
   }
 
   // #t=83 begins there.
@@ -182,7 +188,7 @@ if (player) {
       }, 3000);
       return;
     }
-    show(start, false);
+    begun();
     say(page.dataset.broken);
     news().catch(() => {}); // it may have been taken back
   };
