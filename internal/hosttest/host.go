@@ -16,6 +16,7 @@ import (
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/account"
 	"github.com/videoactivmail/vam/internal/delivery"
+	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/localblob"
 	"github.com/videoactivmail/vam/internal/mailauth/mailauthtest"
 	"github.com/videoactivmail/vam/internal/message"
@@ -74,6 +75,7 @@ type Host struct {
 	Submission *submission.Service
 	Delivery   *delivery.Service
 	Reception  *reception.Service
+	Grants     *grant.Service
 
 	t testing.TB
 	o Options
@@ -130,6 +132,10 @@ func (h *Host) open() {
 	h.Submission = submission.New(h.DB.Submissions(), submission.Options{
 		Messages: h.Messages, Accounts: h.Accounts, Mailbox: h.DB.Mailboxes(), Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Now: now,
 	})
+	h.Grants, err = grant.New(h.DB.Grants(), grant.Options{Key: make([]byte, 32), Messages: h.Messages, Entries: h.DB.Mailboxes(), Now: now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // Close closes everything that is open.

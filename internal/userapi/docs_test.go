@@ -63,6 +63,9 @@ func TestEveryMemberIsInThePage(t *testing.T) {
 		userwire.Recipient{},
 		userwire.Entry{},
 		userwire.Entries{},
+		userwire.LinkTerms{},
+		userwire.Link{},
+		userwire.Links{},
 		userwire.Contact{},
 		userwire.Contacts{},
 	} {

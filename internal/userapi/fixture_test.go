@@ -42,6 +42,7 @@ func newDesk(t testing.TB, o hosttest.Options) *desk {
 	d.handler = userapi.New(userapi.Options{
 		Accounts: d.Accounts, Messages: d.Messages, Submission: d.Submission, Delivery: d.Delivery,
 		Reception: d.Reception, Mailbox: d.DB.Mailboxes(), Now: d.Clock.Now,
+		Links: d.Grants, LinkURL: func(token string) string { return "https://v.b.example/w/" + token },
 	})
 	srv := httptest.NewServer(d.handler)
 	t.Cleanup(srv.Close)

@@ -38,6 +38,8 @@ type Options struct {
 	Delivery   *delivery.Service
 	Reception  *reception.Service
 	Mailbox    mailbox.Store
+	Links      Links
+	LinkURL    func(token string) string // what opens a link
 	// Stopping, if not nil, ends when the server stops: those who wait for a message to go
 	// on are then let go, to come back to the server that starts.
 	Stopping context.Context
@@ -91,6 +93,9 @@ func (h *Handler) routes() map[string]func(*request) error {
 		"POST /box/{origin}/{mid}/decline": h.decline,
 		"POST /box/{origin}/{mid}/seen":    h.seen,
 		"DELETE /box/{origin}/{mid}":       h.remove,
+		"POST /box/{origin}/{mid}/links":   h.putLink,
+		"GET /box/{origin}/{mid}/links":    h.links,
+		"DELETE /links/{id}":               h.revokeLink,
 		"GET /contacts":                    h.contacts,
 		"PUT /contacts/{address}":          h.putContact,
 		"DELETE /contacts/{address}":       h.dropContact,

@@ -100,6 +100,22 @@ func (c *Client) Delete(ctx context.Context, origin vam.Domain, id vam.MessageID
 	return c.call(ctx, http.MethodDelete, entryPath(origin, id), nil, nil)
 }
 
+// Link makes a link to a message for somebody without an account, or shows the one that
+// is there, under terms.
+func (c *Client) Link(ctx context.Context, origin vam.Domain, id vam.MessageID, terms userwire.LinkTerms) (userwire.Link, error) {
+	return ask[userwire.Link](ctx, c, http.MethodPost, entryPath(origin, id)+"/links", terms)
+}
+
+// Links lists the links that the account gave to a message.
+func (c *Client) Links(ctx context.Context, origin vam.Domain, id vam.MessageID) (userwire.Links, error) {
+	return ask[userwire.Links](ctx, c, http.MethodGet, entryPath(origin, id)+"/links", nil)
+}
+
+// RevokeLink ends a link.
+func (c *Client) RevokeLink(ctx context.Context, id string) (userwire.Link, error) {
+	return ask[userwire.Link](ctx, c, http.MethodDelete, "/links/"+segment(id), nil)
+}
+
 // Contacts lists the correspondents that the account has decided about.
 func (c *Client) Contacts(ctx context.Context) (userwire.Contacts, error) {
 	return ask[userwire.Contacts](ctx, c, http.MethodGet, "/contacts", nil)

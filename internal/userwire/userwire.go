@@ -152,3 +152,29 @@ type Contact struct {
 type Contacts struct {
 	Contacts []Contact `json:"contacts"`
 }
+
+// LinkTerms is the body of POST /box/{origin}/{mid}/links.
+type LinkTerms struct {
+	For      string    `json:"for"`                // the address of whom the link is for
+	Expires  time.Time `json:"expires,omitzero"`   // when it ends; as the server says when absent
+	Password string    `json:"password,omitempty"` // that is asked for; none when absent
+}
+
+// Link is a link that lets somebody without an account watch a message.
+type Link struct {
+	ID       string    `json:"link_id"`       // names it; it opens nothing
+	URL      string    `json:"url,omitempty"` // whoever has it may watch; only in the answer that makes it
+	For      string    `json:"for"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Revoked  time.Time `json:"revoked,omitzero"`
+	Locked   bool      `json:"locked,omitempty"` // a password is asked for
+	Plays    int       `json:"plays"`            // how often it was really played
+	Watched  float64   `json:"watched"`          // the furthest that it was played, of 1
+	LastPlay time.Time `json:"last_play,omitzero"`
+}
+
+// Links is GET /box/{origin}/{mid}/links.
+type Links struct {
+	Links []Link `json:"links"`
+}
