@@ -3,17 +3,68 @@ package playback
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"sync"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/blob"
+	"github.com/videoactivmail/vam/internal/isobmff"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
 )
 
 // readHead says what a recording is from its own head, without a process. Any error
-// means that this is not known in this way.
-func readHead(r io.ReaderAt, size int64) (media.Info, error) {
-	return media.Info{}, vam.Errorf(vam.NotFound, "this recording is not looked into in this process")
+// means that this is not known in this way, or not yet. whole says that a recording
+// which still arrives was looked at to its end.
+func readHead(r io.ReaderAt, size int64) (info media.Info, whole bool, err error) {
+	defer func() {
+		if p := recover(); p != nil { // a stranger's file must not end the server, again at each start
+			err = fmt.Errorf("reading the head of a recording panicked: %v", p)
+		}
+	}()
+	m, err := isobmff.Read(r, size, isobmff.Limits{})
+	if err != nil {
+		return media.Info{}, false, err
+	}
+	info = m.Info()
+	if v := media.Judge(info); v.Reason == media.Unsupported {
+		// ffprobe knows more formats than browsers play.
+		return media.Info{}, false, media.Refuse(v.Reason, nil)
+	}
+	return info, m.Missing == nil, nil
+}
+
+// heads remembers the last recordings that were looked at and are not stored yet: many
+// may watch one of them. It is safe for concurrent use.
+type heads struct {
+	mu   sync.Mutex
+	seen map[headKey]media.Info
+}
+
+// headKey names a recording of a length; one that still grows becomes another.
+type headKey struct {
+	media blob.ID
+	size  int64
+}
+
+// maxHeads is how many are remembered.
+const maxHeads = 64
+
+func (h *heads) get(k headKey) (media.Info, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	info, ok := h.seen[k]
+	return info, ok
+}
+
+func (h *heads) put(k headKey, info media.Info) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.seen == nil || len(h.seen) >= maxHeads {
+		h.seen = map[headKey]media.Info{}
+	}
+	h.seen[k] = info
 }
 
 // arriving reads media that may still be on its way. What is not here yet is

@@ -24,7 +24,7 @@ const (
 // gives it back. It begins with what a killed process left behind, so two must not run on
 // one data folder. The error is that of a store that cannot be read at the start.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.begin(ctx); err != nil {
+	if err := s.begin(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	var g errgroup.Group
@@ -117,7 +117,8 @@ func (s *Service) headOf(ctx context.Context, r Recording) (media.Info, error) {
 		return media.Info{}, err
 	}
 	defer func() { _ = obj.Close() }()
-	return readHead(obj, r.Size)
+	info, _, err := readHead(obj, r.Size)
+	return info, err
 }
 
 // worker does one job of a class after the other.

@@ -36,6 +36,7 @@ type Service struct {
 	o     Options
 	adopt chan struct{}
 	work  map[media.Class]chan struct{}
+	heads heads
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when anything of any job has changed
@@ -73,9 +74,18 @@ func New(store Store, o Options) *Service {
 	}
 }
 
-// Wake makes the service look for new media now, such as after a message was completed.
-// It never blocks.
-func (s *Service) Wake() { poke(s.adopt) }
+// Wake makes the service look for new media and for jobs that are due now, such as after
+// a message was completed. It never blocks.
+func (s *Service) Wake() {
+	poke(s.adopt)
+	s.wakeWorkers()
+}
+
+func (s *Service) wakeWorkers() {
+	for _, c := range s.work {
+		poke(c)
+	}
+}
 
 func poke(c chan struct{}) {
 	select {
@@ -103,9 +113,7 @@ func (s *Service) Depth(ctx context.Context, class media.Class) (jobs int64, old
 
 // tell wakes those who work and those who wait for news.
 func (s *Service) tell() {
-	for _, c := range s.work {
-		poke(c)
-	}
+	s.wakeWorkers()
 	s.announce()
 }
 

@@ -37,6 +37,8 @@ type State struct {
 	Jobs   []Job
 	// Tag changes with everything above.
 	Tag string
+
+	stored bool // Info is from the store: every job that there will be is there
 }
 
 // Asset finds one that was made.
@@ -84,14 +86,16 @@ func (s *Service) State(ctx context.Context, k message.Key) (State, error) {
 		return State{}, err
 	}
 	st := State{Complete: m.Complete, Play: media.PlayNone}
-	if m.Media != (blob.ID{}) {
+	switch {
+	case m.Complete && m.Head.MediaBytes == 0:
+		st.Known, st.stored = true, true // an empty file is no recording
+	case m.Media != (blob.ID{}):
 		if err := s.load(ctx, m, &st); err != nil {
 			return State{}, err
 		}
 	}
 	if !st.Known {
-		err := s.peek(ctx, m, &st)
-		if err != nil {
+		if err := s.peek(ctx, m, &st); err != nil {
 			return State{}, err
 		}
 	}
@@ -112,7 +116,7 @@ func (s *Service) load(ctx context.Context, m message.Message, st *State) (err e
 	st.Jobs = slices.DeleteFunc(jobs, func(j Job) bool { return j.State == Done })
 	slices.SortStableFunc(st.Jobs, func(a, b Job) int { return a.Priority - b.Priority })
 	st.Info, err = s.store.Info(ctx, m.Media)
-	st.Known = err == nil
+	st.Known, st.stored = err == nil, err == nil
 	if err != nil && vam.KindOf(err) != vam.NotFound {
 		return err
 	}
@@ -121,7 +125,12 @@ func (s *Service) load(ctx context.Context, m message.Message, st *State) (err e
 
 // peek looks at the head of a recording that nobody has said anything of yet.
 func (s *Service) peek(ctx context.Context, m message.Message, st *State) error {
-	if m.Head.MediaBytes == 0 {
+	if m.Head.MediaBytes == 0 || m.Media == (blob.ID{}) {
+		return nil
+	}
+	k := headKey{m.Media, m.Head.MediaBytes}
+	if info, ok := s.heads.get(k); ok {
+		st.Known, st.Info = true, info
 		return nil
 	}
 	src, err := s.o.Messages.OpenMedia(ctx, m.Key)
@@ -133,9 +142,12 @@ func (s *Service) peek(ctx context.Context, m message.Message, st *State) error 
 	}
 	defer func() { _ = src.Close() }()
 	r := arriving{ctx, src}
-	info, err := readHead(r, m.Head.MediaBytes)
+	info, whole, err := readHead(r, m.Head.MediaBytes)
 	if err == nil {
 		st.Known, st.Info = true, info
+		if whole {
+			s.heads.put(k, info)
+		}
 		return nil
 	}
 	if j, ok := st.Job(media.Probe); ok && j.State == Failed && missing(j.Code) {
@@ -184,12 +196,14 @@ func (st *State) conclude() {
 }
 
 func (st *State) waitForRendition() {
-	j, ok := st.Job(media.Rendition)
+	j, failed := st.Job(media.Rendition)
 	switch {
-	case st.pending(media.Rendition), !st.Complete, !ok:
+	case st.pending(media.Rendition), !failed && !st.stored:
 		st.Working = true // or its job is about to be made
-	default:
+	case failed:
 		st.Reason = j.Code
+	default:
+		st.Reason = media.Failed
 	}
 }
 
