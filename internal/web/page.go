@@ -191,20 +191,24 @@ func (v *visit) describeDownload(p *watchPage, m message.Message, l look, base s
 		return
 	}
 	p.Download = base + "/original"
-	name, _ := v.fileName(m)
-	p.What = name
-	if l.arrival.size > 0 {
-		p.What = p.mustT("download.what", "name", name, "size", v.words.size(l.arrival.size))
+	name, known := v.fileName(m)
+	switch size := v.words.size(l.arrival.size); {
+	case known && l.arrival.size > 0:
+		p.What = p.mustT("download.what", "name", name, "size", size)
+	case known:
+		p.What = name
+	case l.arrival.size > 0:
+		p.What = size
 	}
 }
 
-// fileName is the name of the original and its media type as the sender said it.
-func (v *visit) fileName(m message.Message) (name, contentType string) {
+// fileName is the name of the original as its sender gave it, else one that is made up.
+func (v *visit) fileName(m message.Message) (name string, known bool) {
 	seal, err := v.h.o.Messages.SealRecord(v.Context(), m)
 	if err == nil && seal.Name != "" {
-		return seal.Name, seal.ContentType
+		return seal.Name, true
 	}
-	return "message-" + string(m.ID), ""
+	return "message-" + string(m.ID), false
 }
 
 // version changes when the page would have another form: other sources, another stage.

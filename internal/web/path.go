@@ -18,6 +18,9 @@ func Takes(r *http.Request) bool {
 		strings.HasPrefix(p, watchPath) || strings.HasPrefix(p, staticPath)
 }
 
+// Path is where the page behind a link stands.
+func Path(token string) string { return watchPath + token }
+
 // target is what a path below /w/ names.
 type target struct {
 	token string
