@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -23,15 +24,18 @@ import (
 	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/delivery"
 	"github.com/videoactivmail/vam/internal/discovery"
+	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/keyring"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/nativeout"
+	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/reception"
 	"github.com/videoactivmail/vam/internal/retention"
 	"github.com/videoactivmail/vam/internal/sqlite"
 	"github.com/videoactivmail/vam/internal/submission"
 	"github.com/videoactivmail/vam/internal/telemetry"
+	"github.com/videoactivmail/vam/internal/web"
 )
 
 // Options of Open. Config is complete, as config.Load returns it; the zero value of
@@ -83,11 +87,16 @@ type Daemon struct {
 	retention  *retention.Service
 	jobs       *queue.Runner
 	pulls      *queue.Runner
+	grants     *grant.Service
+	playback   *playback.Service
+	web        *web.Handler
 
 	server   *amserver.Server
 	tcp      []net.Listener
 	udp      []net.PacketConn
 	operator net.Listener // nil when metrics are switched off
+	pages    *http.Server // of the listeners for browsers
+	browsers []net.Listener
 }
 
 // Open claims the data folder, recovers what a crash left behind, and binds the
@@ -111,7 +120,7 @@ func Open(ctx context.Context, o Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.openStores, d.openIdentity, d.compose, d.recover, d.listen} {
+	for _, step := range []func(context.Context) error{d.openStores, d.openIdentity, d.compose, d.composeWatch, d.recover, d.listen} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -151,10 +160,11 @@ func owner() string {
 	return host + "/" + strconv.Itoa(os.Getpid()) + "/" + blob.NewID().String()[:8]
 }
 
-// wake tells the queue's runners that there is work.
+// wake tells the queue's runners, and those who work on media, that there is work.
 func (d *Daemon) wake() {
 	d.jobs.Wake()
 	d.pulls.Wake()
+	d.playback.Wake()
 }
 
 // Accounts are the people of the server.

@@ -20,6 +20,7 @@ import (
 	"github.com/videoactivmail/vam/internal/portowner"
 	"github.com/videoactivmail/vam/internal/stranger"
 	"github.com/videoactivmail/vam/internal/userapi"
+	"github.com/videoactivmail/vam/internal/web"
 )
 
 // strangerLogEvery bounds how often strangers of one kind make a line in the log.
@@ -62,6 +63,9 @@ func (d *Daemon) listen(ctx context.Context) error {
 		}
 		d.onClose(func() error { return ignoreClosed(conn.Close()) })
 		d.udp = append(d.udp, conn)
+	}
+	if err := d.listenBrowsers(ctx); err != nil {
+		return err
 	}
 	return d.listenOperator(ctx)
 }
@@ -128,8 +132,8 @@ func holder(ctx context.Context, network portowner.Network, addr netip.AddrPort)
 	return fmt.Sprintf("a process that this user may not see (as root, %s shows it)", portowner.Command(addr.Port()))
 }
 
-// handler answers peers and the server's own users, told apart by the form of their
-// token.
+// handler answers peers, the server's own users, told apart by the form of their token,
+// and browsers, by the path.
 func (d *Daemon) handler() http.Handler {
 	peers := amserver.NewHandler(amserver.HandlerOptions{
 		Inbound:  meteredInbound{nativein.Inbound{Reception: d.reception, Hosts: d.accounts.Hosts, Pokes: d.gate.poke}, d.metrics, d.heard},
@@ -138,12 +142,17 @@ func (d *Daemon) handler() http.Handler {
 	})
 	users := userapi.New(userapi.Options{
 		Accounts: d.accounts, Messages: d.messages, Submission: d.submission, Delivery: d.delivery, Reception: d.reception,
-		Mailbox: d.db.Mailboxes(), Stopping: d.winding, Now: d.o.Now, Log: d.log,
+		Mailbox: d.db.Mailboxes(), Links: d.grants, LinkURL: d.linkURL, Stopping: d.winding, Now: d.o.Now, Log: d.log,
 	})
 	toPeers, toUsers := countRequests(peers, d.metrics.Requests, "peer"), countRequests(users, d.metrics.Requests, "user")
+	toBrowsers := countRequests(d.web, d.metrics.Requests, "watch")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if userapi.Takes(r) {
 			toUsers.ServeHTTP(w, r)
+			return
+		}
+		if web.Takes(r) {
+			toBrowsers.ServeHTTP(w, r)
 			return
 		}
 		if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {

@@ -28,9 +28,12 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	for _, conn := range d.udp {
 		serving.Go(func() error { defer stop(); return ignoreEnd(d.server.ServeUDP(conn)) })
 	}
+	for _, ln := range d.browsers {
+		serving.Go(func() error { defer stop(); return d.serveBrowsers(ln) })
+	}
 	var work errgroup.Group
 	// A server that goes on without one of them would take mail and not deliver it.
-	for _, run := range []func(context.Context) error{d.jobs.Run, d.pulls.Run, d.retention.Run, d.watchCertificates} {
+	for _, run := range []func(context.Context) error{d.jobs.Run, d.pulls.Run, d.retention.Run, d.playback.Run, d.watchCertificates} {
 		work.Go(func() error { defer stop(); return run(ctx) })
 	}
 	operator := d.serveOperator()
@@ -50,7 +53,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Config.Delivery.DrainWithin.Duration)
 	defer cancel()
-	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	var ending errgroup.Group
+	for _, shutdown := range []func(context.Context) error{d.server.Shutdown, d.pages.Shutdown} {
+		ending.Go(func() error { return shutdown(drain) })
+	}
+	if err := ending.Wait(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		d.log.Warn("connections did not end in order", "err", err)
 	}
 	failure = errors.Join(failure, serving.Wait(), work.Wait())
