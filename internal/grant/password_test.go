@@ -38,6 +38,7 @@ func TestPassword(t *testing.T) {
 		return err
 	}
 	h.ok(admit(l.Token, pass))
+	h.wantKind("a pass that says it is good for longer", admit(l.Token, "_"+pass[1:]), vam.Unauthenticated)
 	h.wantKind("the pass of another link", admit(other.Token, pass), vam.Unauthenticated)
 	h.wantKind("no pass", admit(l.Token, ""), vam.Unauthenticated)
 	h.Reopen()
@@ -53,11 +54,15 @@ func TestPassword(t *testing.T) {
 	h.mint(k, h.amy, grant.Terms{Password: "another"})
 	h.wantKind("the pass of an old password", admit(l.Token, pass), vam.Unauthenticated)
 
-	open := h.mint(h.message(), h.amy, grant.Terms{})
-	_, err = h.grants.Admit(h.Context(), open.Token, "")
-	h.ok(err)
+	k = h.message()
+	open := h.mint(k, h.amy, grant.Terms{})
+	h.ok(admit(open.Token, ""))
 	_, err = h.grants.Unlock(h.Context(), open.Token, "anything")
 	h.ok(err)
+	if closed := h.mint(k, h.amy, grant.Terms{Password: "later"}); !closed.Locked || closed.Token != open.Token {
+		t.Errorf("with a password it became %+v", closed)
+	}
+	h.wantKind("then without", admit(open.Token, ""), vam.Unauthenticated)
 }
 
 // A stranger cannot try one password after the other, or many at once; who knows it gets
