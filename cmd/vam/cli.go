@@ -18,6 +18,7 @@ type cli struct {
 	Inbox   inboxCmd   `cmd:"" group:"For everybody:" help:"List what has come in, or was sent."`
 	Show    showCmd    `cmd:"" group:"For everybody:" help:"Show one message and where it stands."`
 	Get     getCmd     `cmd:"" group:"For everybody:" help:"Save the file of a message, also while it still arrives."`
+	Link    linkCmd    `cmd:"" group:"For everybody:" help:"Make a link that opens a message in a browser."`
 	Accept  acceptCmd  `cmd:"" group:"For everybody:" help:"Take a message that is held."`
 	Decline declineCmd `cmd:"" group:"For everybody:" help:"Refuse a message that is held."`
 	Revoke  revokeCmd  `cmd:"" group:"For everybody:" help:"Take a sent message back."`
@@ -30,6 +31,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" group:"For administrators:" help:"Run the server."`
 	Account accountCmd `cmd:"" group:"For administrators:" help:"Manage accounts, aliases, devices and quotas."`
 	Queue   queueCmd   `cmd:"" group:"For administrators:" help:"Look at what waits for delivery, and hurry it."`
+	Jobs    jobsCmd    `cmd:"" group:"For administrators:" help:"Look at the work on recordings, and do some once more."`
 	DNS     dnsCmd     `cmd:"" name:"dns" group:"For administrators:" help:"Print the DNS records of the server's domains."`
 	Check   checkCmd   `cmd:"" group:"For administrators:" help:"Read every stored byte against its hash."`
 	Doctor  doctorCmd  `cmd:"" group:"For administrators:" help:"Look for what is wrong with this machine, a domain or another server."`

@@ -36,6 +36,7 @@ func TestCLIReferenceIsUpToDate(t *testing.T) {
 func outputs() map[string]string {
 	return map[string]string{
 		"send": "userwire.Message", "inbox": "userwire.Entries", "show": "userwire.Entry", "get": "saved",
+		"link": "userwire.Links", "jobs list": "[]mediaJob", "jobs again": "ok",
 		"accept": "ok", "decline": "ok", "revoke": "userwire.Message", "delete": "ok",
 		"contact list": "userwire.Contacts", "contact add": "ok", "contact block": "ok", "contact remove": "ok",
 		"login": "loggedIn", "try": "trialResult", "init": "initialised", "serve": "",
@@ -51,6 +52,7 @@ func more() map[string][][2]string {
 	return map[string][][2]string{
 		"show":           {{"With `--mail`", "shownMail"}},
 		"try":            {{"Without `--send`, and with `--stay` after it", "running"}},
+		"link":           {{"With `--revoke`, the one that was ended.", ""}},
 		"account device": {{"With `--remove`", "ok"}},
 		"dns":            {{"With `--policy`, the policy document of spec/02-discovery.md.", ""}},
 	}

@@ -26,6 +26,7 @@ type trial struct {
 	ca      *certs.CA
 	dir     string
 	profile string
+	link    string // to the message that was sent, "" without one
 	closers []func() error
 }
 
@@ -75,7 +76,7 @@ func openTrial(ctx context.Context, e *env, dir string, c tryCmd) (_ *trial, err
 		if err := t.openSide(ctx, e, s, c.Transport); err != nil {
 			return nil, err
 		}
-		p.put(profileAccount{Address: s.account, Server: s.addr.String(), ServerName: s.domain.String(), CAFile: filepath.Join(dir, "ca", certs.CAFile), Token: s.token})
+		p.put(profileAccount{Address: s.account, Server: s.addr.String(), ServerName: s.domain.String(), CAFile: t.caFile(), Token: s.token})
 	}
 	if err := p.save(); err != nil {
 		return nil, err
@@ -83,6 +84,9 @@ func openTrial(ctx context.Context, e *env, dir string, c tryCmd) (_ *trial, err
 	now := time.Now()
 	return t, errors.Join(befriend(ctx, t.a, t.b, now), befriend(ctx, t.b, t.a, now))
 }
+
+// caFile is the certificate of the authority.
+func (t *trial) caFile() string { return filepath.Join(t.dir, "ca", certs.CAFile) }
 
 func (t *trial) onClose(f func() error) { t.closers = append(t.closers, f) }
 
@@ -104,7 +108,7 @@ func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string)
 	none := ""
 	r, err := daemon.Setup(ctx, daemon.SetupOptions{
 		Domain: s.domain, DataDir: s.dir, TCP: listen, UDP: listen, Resolvers: []string{t.dns.Addr().String()},
-		AllowPrivate: []string{"127.0.0.0/8"}, Metrics: &none, Authority: t.ca, Account: s.account,
+		AllowPrivate: []string{"127.0.0.0/8"}, Metrics: &none, Authority: t.ca, Account: s.account, Addresses: []netip.Addr{s.addr.Addr()},
 	})
 	if err != nil {
 		return err
@@ -122,6 +126,7 @@ func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string)
 	for try := 0; ; try++ {
 		listen := []string{s.addr.String()}
 		r.Config.Listen = config.Listen{TCP: listen, UDP: listen}
+		r.Config.Web.URL = "https://" + s.addr.String() // a browser does not know the DNS server
 		s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Log: logger})
 		if !errors.Is(err, syscall.EADDRINUSE) || try == otherPorts {
 			break

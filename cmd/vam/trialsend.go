@@ -84,6 +84,14 @@ func (t *trial) send(ctx context.Context, e *env, c tryCmd) (trialResult, error)
 	return r, err
 }
 
+// watchLink is a link to what bob got of a message of alice's.
+func (t *trial) watchLink(ctx context.Context, id vam.MessageID) (string, error) {
+	bob := t.client(t.b)
+	defer func() { _ = bob.Close() }()
+	l, err := bob.Link(ctx, t.a.domain, id, userwire.LinkTerms{For: t.b.account.String()})
+	return l.URL, err
+}
+
 func (t *trial) wire() int64 { return t.a.server.Wire() + t.b.server.Wire() }
 
 func (t *trial) client(s *side) *userclient.Client {

@@ -84,6 +84,9 @@ func (c tryCmd) work(ctx context.Context, e *env, t *trial) error {
 		if !c.Stay {
 			return nil
 		}
+		if t.link, err = t.watchLink(ctx, sent.ID); err != nil {
+			return err
+		}
 	}
 	if err := t.explain(e); err != nil {
 		return err
@@ -108,8 +111,10 @@ func (c tryCmd) folder(e *env) (dir string, cleanup func() error, err error) {
 // running is what `vam try --json` prints while it runs; keys are stable.
 type running struct {
 	Servers []runningServer `json:"servers"`
-	Profile string          `json:"profile"` // for VAM_PROFILE: the accounts of both
-	DNS     string          `json:"dns"`     // address and port of the DNS server
+	Profile string          `json:"profile"`             // for VAM_PROFILE: the accounts of both
+	DNS     string          `json:"dns"`                 // address and port of the DNS server
+	Watch   string          `json:"watch_url,omitempty"` // where the message that was sent is watched
+	CAFile  string          `json:"ca_file"`             // certificate of the authority that both servers trust
 }
 
 // runningServer is one of the two.
@@ -123,7 +128,7 @@ type runningServer struct {
 // explain says how to use both domains.
 func (t *trial) explain(e *env) error {
 	if e.JSON {
-		r := running{Profile: t.profile, DNS: t.dns.Addr().String()}
+		r := running{Profile: t.profile, DNS: t.dns.Addr().String(), Watch: t.link, CAFile: t.caFile()}
 		for _, s := range t.sides() {
 			r.Servers = append(r.Servers, runningServer{s.domain, s.account, s.addr.String(), s.dir})
 		}
@@ -133,12 +138,17 @@ func (t *trial) explain(e *env) error {
 	for _, s := range t.sides() {
 		fmt.Fprintf(e.out, "  %-14s %s, TCP and UDP, data in %s\n", s.account, s.addr, safe(s.dir))
 	}
+	if t.link != "" {
+		fmt.Fprintf(e.out, "\nWatch what bob got, in a browser:\n\n  %s\n\n", t.link)
+		fmt.Fprintf(e.out, "  The browser does not know the authority of this trial: let its warning pass, or have it trust\n  %s\n", safe(t.caFile()))
+	}
 	program := shellWord(os.Args[0])
 	fmt.Fprintf(e.out, "\nIn another terminal:\n\n")
 	fmt.Fprintf(e.out, "  export VAM_PROFILE=%s   # alice's and bob's accounts\n", shellWord(t.profile))
 	fmt.Fprintf(e.out, "  %s send FILE bob@b.test --wait     # alice sends\n", program)
 	fmt.Fprintf(e.out, "  %s inbox --as bob@b.test           # bob looks\n", program)
 	fmt.Fprintf(e.out, "  %s get ID --as bob@b.test          # and saves\n", program)
+	fmt.Fprintf(e.out, "  %s link ID --as bob@b.test         # or watches in a browser\n", program)
 	fmt.Fprintf(e.out, "  ffmpeg -re -f lavfi -i testsrc2 -t 20 -f mpegts - | %s send --live - bob@b.test\n", program)
 	fmt.Fprintf(e.out, "  %s --data %s queue          # the administrator of a.test looks\n", program, shellWord(t.a.dir))
 	fmt.Fprintf(e.out, "  dig @%s -p %d SRV _video-activmail._tcp.b.test\n\n", t.dns.Addr().Addr(), t.dns.Addr().Port())

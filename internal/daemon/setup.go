@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,9 @@ type SetupOptions struct {
 	TCP, UDP     []string
 	Resolvers    []string
 	AllowPrivate []string
+	// Addresses are those that the certificate is for beside the names: where browsers
+	// connect to an address, as in a trial.
+	Addresses []netip.Addr
 	Metrics      *string
 	// Authority issues the certificate; nil makes one that nobody knows, which serves
 	// until a real one is there, and for good with DNSSEC and a TLSA record.
@@ -230,7 +234,7 @@ func (o SetupOptions) issue(c config.Config, p certs.Pair) (err error) {
 			return err
 		}
 	}
-	leaf := certs.Leaf{NotAfter: o.Now().AddDate(1, 0, 0)}
+	leaf := certs.Leaf{NotAfter: o.Now().AddDate(1, 0, 0), IPs: o.Addresses}
 	for _, d := range c.Domains {
 		if (certs.Pair{Cert: d.TLS.Cert, Key: d.TLS.Key}) != p {
 			continue
