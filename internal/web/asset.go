@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/playback"
@@ -21,7 +20,7 @@ func (v *visit) asset(name string) error {
 		return vam.Errorf(vam.NotFound, "there is no such thing of this message")
 	}
 	mediaHeaders(v.w.Header(), kind)
-	c := content{ReadSeeker: r, etag: assetTag(r, ""), modified: time.Time{}, alive: v.alive(nil)}
+	c := content{ReadSeeker: r, size: r.Size(), etag: assetTag(r, ""), alive: v.alive(nil)}
 	if strings.HasSuffix(name, ".mp4") {
 		c.sent = v.sent
 	}

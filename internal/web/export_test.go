@@ -13,6 +13,7 @@ var (
 	DrawWave      = drawWave
 	Clock         = clock
 	EngineOf      = engineOf
+	ReadRange     = readRange
 )
 
 func (c *Catalogue) Size(n int64) string         { return c.size(n) }

@@ -2,16 +2,21 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/grant"
+	"github.com/videoactivmail/vam/internal/mailbox"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/submission"
+	"github.com/videoactivmail/vam/internal/web"
 	"github.com/videoactivmail/vam/internal/web/webtest"
 )
 
@@ -90,4 +95,15 @@ func (s *silent) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+func playbackFilter(m message.Message) playback.Filter { return playback.Filter{Media: m.Media} }
+
+// failedEntries says of every message that it could not be fetched.
+type failedEntries struct{ web.Entries }
+
+func (f failedEntries) Entry(ctx context.Context, account int64, origin vam.Domain, id vam.MessageID) (mailbox.Entry, error) {
+	e, err := f.Entries.Entry(ctx, account, origin, id)
+	e.State = mailbox.Failed
+	return e, err
 }

@@ -68,7 +68,7 @@ func (v *visit) send(m message.Message, src *message.Media) error {
 	size, final := src.Size()
 	if final {
 		content{
-			ReadSeeker: &waitingReader{ctx: ctx, src: src, size: size}, etag: etag(m, ""), modified: m.Head.SealedAt,
+			ReadSeeker: &waitingReader{ctx: ctx, src: src, size: size}, size: size, etag: etag(m, ""), modified: m.Head.SealedAt,
 			alive: v.alive(src), sent: v.sent,
 		}.serve(v.w, v.Request, &v.h.copies)
 		return nil

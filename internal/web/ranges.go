@@ -3,6 +3,7 @@ package web
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,22 +13,88 @@ import (
 // whole (RFC 9110 section 14.2).
 const maxRanges = 32
 
-// boundRange drops a Range that need not be served: in a unit that is not known here, or
-// of too many parts. The request itself stays as it is.
-func boundRange(r *http.Request) *http.Request {
+// plainRange is the request with its Range in the one form that http.ServeContent reads as
+// it is meant (RFC 9110 section 14.1.2), for a body of size octets: it takes the unit in
+// one case of letters only, answers an empty suffix with a part of no octets, and leaves
+// the length out of its answer to a range that it cannot read.
+func plainRange(r *http.Request, size int64) *http.Request {
 	header := r.Header.Get("Range")
-	const unit = "bytes="
-	if header == "" || len(header) >= len(unit) && strings.EqualFold(header[:len(unit)], unit) && strings.Count(header, ",") < maxRanges {
+	if header == "" {
+		return r
+	}
+	plain := readRange(header, size)
+	if plain == header {
 		return r
 	}
 	out := r.Clone(r.Context())
-	out.Header.Del("Range")
+	if plain == "" {
+		out.Header.Del("Range")
+	} else {
+		out.Header.Set("Range", plain)
+	}
 	return out
+}
+
+// readRange returns a Range that asks for the same in plain form: "" for the whole, one
+// behind the end for what cannot be met or read.
+func readRange(header string, size int64) string {
+	const unit = "bytes="
+	if len(header) < len(unit) || !strings.EqualFold(header[:len(unit)], unit) || len(header) == len(unit) || strings.Count(header, ",") >= maxRanges {
+		return "" // an unknown unit is ignored, and so is too much
+	}
+	never := "bytes=" + strconv.FormatInt(size, 10) + "-"
+	var plain []string
+	for spec := range strings.SplitSeq(header[len(unit):], ",") {
+		spec = strings.Trim(spec, " \t")
+		if spec == "" {
+			continue // as lists are read (RFC 9110 section 5.6.1.2)
+		}
+		from, to, ok := readSpan(spec, size)
+		if !ok {
+			return never
+		}
+		if from < size {
+			plain = append(plain, strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(to, 10))
+		}
+	}
+	if len(plain) == 0 {
+		return never
+	}
+	return unit + strings.Join(plain, ",")
+}
+
+// readSpan reads "5-9", "5-" or "-5"; to is the last octet. A span that begins behind the
+// end begins at size or later.
+func readSpan(spec string, size int64) (from, to int64, ok bool) {
+	first, last, dash := strings.Cut(spec, "-")
+	first, last = strings.TrimRight(first, " "), strings.TrimLeft(last, " ")
+	if !dash || first == "" && last == "" {
+		return 0, 0, false
+	}
+	if first == "" {
+		n, ok := octets(last)
+		if n == 0 {
+			return size, size, ok // no octet is asked for
+		}
+		return max(0, size-n), size - 1, ok
+	}
+	from, ok = octets(first)
+	if !ok || last == "" {
+		return from, size - 1, ok
+	}
+	to, ok = octets(last)
+	return from, min(to, size-1), ok && from <= to
+}
+
+func octets(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
 }
 
 // content is a body of a known length.
 type content struct {
 	io.ReadSeeker
+	size     int64
 	etag     string // with its quotes
 	modified time.Time
 	// alive, if not nil, is asked now and then while the body is sent; an error ends it.
@@ -41,7 +108,7 @@ func (c content) serve(w http.ResponseWriter, r *http.Request, copies *copyBuffe
 	w.Header().Set("ETag", c.etag)
 	w.Header().Set("Accept-Ranges", "bytes")
 	out := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), copies: copies, alive: c.alive, sent: c.sent}
-	http.ServeContent(out, boundRange(r), "", c.modified, c)
+	http.ServeContent(out, plainRange(r, c.size), "", c.modified, c)
 }
 
 const (

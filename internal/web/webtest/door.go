@@ -222,7 +222,12 @@ func (d *Door) info(m message.Message) media.Info {
 // Make stores what a job has made.
 func (d *Door) Make(m message.Message, w media.Work, files map[string][]byte) {
 	d.t.Helper()
-	j := d.lease(m, w)
+	d.Finish(m, d.lease(m, w), files)
+}
+
+// Finish ends a job that runs.
+func (d *Door) Finish(m message.Message, j playback.Job, files map[string][]byte) {
+	d.t.Helper()
 	o := playback.Outcome{At: d.Clock.Now()}
 	for name, data := range files {
 		id := blob.NewID()
@@ -239,14 +244,14 @@ func (d *Door) Make(m message.Message, w media.Work, files map[string][]byte) {
 		if err := obj.Close(); err != nil {
 			d.t.Fatal(err)
 		}
-		o.Assets = append(o.Assets, playback.Asset{Name: name, Type: http.DetectContentType(data), Size: int64(len(data)), Object: id, Work: w})
+		o.Assets = append(o.Assets, playback.Asset{Name: name, Type: http.DetectContentType(data), Size: int64(len(data)), Object: id, Work: j.Work})
 	}
 	if err := d.DB.Playback().Finish(d.t.Context(), owner, j.ID, o); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-// Work is a job that has come so far, 0 to 1.
+// WorkOn is a job that has come so far, 0 to 1.
 func (d *Door) WorkOn(m message.Message, w media.Work, done float64) {
 	d.t.Helper()
 	j := d.lease(m, w)
