@@ -35,6 +35,8 @@ var packages = map[string]layer{
 	"internal/fault":     mechanism,
 	"internal/letter":    mechanism,
 	"internal/isobmff":   mechanism,
+	"internal/cmaf":      mechanism,
+	"internal/hls":       mechanism,
 	"internal/mailauth":  mechanism,
 	"internal/media":     mechanism,
 	"internal/rfc5322":   mechanism,

@@ -1,0 +1,301 @@
+// Package cmaf computes a fragmented MP4 (ISO/IEC 14496-12, in the manner of CMAF, ISO/IEC
+// 23000-19) from the index of a recording, without copying or decoding any of its media: an
+// init segment, and segments that are heads made here with spans of the original between
+// them. The same view is served as segments of HLS and as one file with a known size for a
+// plain video element.
+//
+// One video and one audio track are shown, muxed. Edit lists are resolved into the times
+// of samples, so that players which ignore them keep sound and picture together:
+//
+//   - the clock of the view begins with the first thing that is shown;
+//   - sound before the first moment shown is dropped by whole frames, and what is left of
+//     the first frame moves the picture, not the sound;
+//   - pictures that are decoded but not shown, because the recording was cut between key
+//     frames, pass within a few ticks of the clock before the first one that is shown, or
+//     after the last;
+//   - the one edit that is left takes away the delay of pictures that are decoded in another
+//     order than they are shown in, which every player does.
+package cmaf
+
+import (
+	"io"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/videoactivmail/vam/internal/isobmff"
+)
+
+// Options choose what New makes. The zero value is what a player would pick.
+type Options struct {
+	// Video and Audio are numbers of tracks; 0 is the first one that is enabled and can be
+	// shown, None leaves it out.
+	Video, Audio int
+	// Segment is the shortest a segment becomes where key frames allow it; by default 4 s.
+	Segment time.Duration
+	// Chunk is the length of one fragment within a segment; by default 500 ms.
+	Chunk time.Duration
+}
+
+// None leaves a type of track out.
+const None = -1
+
+// Limits that no recording needs to pass; a view over one is refused as too large.
+const (
+	maxSegments = 65535   // what sidx can list
+	maxSamples  = 1 << 24 // of one track, 77 hours at 60 frames a second
+	maxCrowd    = 1 << 17 // samples of one track in one segment
+	maxLength   = 30 * 24 * time.Hour
+	maxPreroll  = 600              // pictures that are decoded and not shown
+	maxLate     = 64               // pictures that are decoded, shown behind the end, and come before one that is not
+	forcedCut   = 30 * time.Second // a segment ends here without a key frame
+	forcedCount = 8192
+)
+
+// Segment is one segment of the view.
+type Segment struct {
+	Start, Duration time.Duration
+	// Offset is where it stands in the progressive file; Size is in octets.
+	Offset, Size int64
+	// Independent says that it begins with a key frame.
+	Independent bool
+}
+
+// View is a fragmented MP4 that exists as a computation. It is not changed after New and
+// may be used from several goroutines at once.
+type View struct {
+	lanes    []*lane
+	init     []byte
+	head     []byte // init and sidx
+	segments []segment
+	chunk    time.Duration
+	size     int64
+	length   time.Duration
+}
+
+// segment is a Segment with the places in the tracks where it begins.
+type segment struct {
+	Segment
+	begin  [2]laneCursor
+	count  [2]int64
+	serial uint32 // of its first fragment
+	// lo and hi hold all its media in the original; empty when there is none.
+	lo, hi int64
+}
+
+// New makes the view of a movie. It takes a few milliseconds for each hour.
+// Errors: Invalid when there is nothing in it that can be shown without decoding, or an
+// edit list that needs it; TooLarge over the limits of this package.
+func New(m *isobmff.Movie, o Options) (*View, error) {
+	if o.Segment <= 0 {
+		o.Segment = 4 * time.Second
+	}
+	if o.Chunk <= 0 {
+		o.Chunk = 500 * time.Millisecond
+	}
+	v := &View{chunk: o.Chunk}
+	if err := v.choose(m, o); err != nil {
+		return nil, err
+	}
+	if err := v.align(); err != nil {
+		return nil, err
+	}
+	if err := v.cut(o.Segment); err != nil {
+		return nil, err
+	}
+	if err := v.measure(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Init is the init segment: ftyp and moov.
+func (v *View) Init() []byte { return v.init }
+
+// Head is the beginning of the progressive file: Init and an index of the segments.
+func (v *View) Head() []byte { return v.head }
+
+// Duration is the length of the view.
+func (v *View) Duration() time.Duration { return v.length }
+
+// Size is that of the progressive file, in octets.
+func (v *View) Size() int64 { return v.size }
+
+// Segments lists the segments in order.
+func (v *View) Segments() []Segment {
+	out := make([]Segment, len(v.segments))
+	for i, s := range v.segments {
+		out[i] = s.Segment
+	}
+	return out
+}
+
+// Independent reports whether every segment begins with a key frame
+// (EXT-X-INDEPENDENT-SEGMENTS).
+func (v *View) Independent() bool {
+	for _, s := range v.segments {
+		if !s.Independent {
+			return false
+		}
+	}
+	return true
+}
+
+// Tracks are the numbers of the tracks that are shown: 0 where there is none.
+func (v *View) Tracks() (video, audio int) {
+	for _, l := range v.lanes {
+		if l.video {
+			video = l.t.ID
+		} else {
+			audio = l.t.ID
+		}
+	}
+	return video, audio
+}
+
+// Codecs is the parameter of RFC 6381 for what is shown, such as "avc1.64001f,mp4a.40.2";
+// "" when one of the tracks cannot be named.
+func (v *View) Codecs() string {
+	var names []string
+	for _, l := range v.lanes {
+		if l.coding.RFC6381 == "" {
+			return ""
+		}
+		names = append(names, l.coding.RFC6381)
+	}
+	return strings.Join(names, ",")
+}
+
+// Bandwidth is in bits per second: the peak of any segment and the mean (RFC 8216 section
+// 4.3.4.2).
+func (v *View) Bandwidth() (peak, mean int64) {
+	rate := func(octets int64, d time.Duration) int64 {
+		return int64(float64(octets) * 8 / max(d, 100*time.Millisecond).Seconds())
+	}
+	var total int64
+	for _, s := range v.segments {
+		peak = max(peak, rate(s.Size, s.Duration))
+		total += s.Size
+	}
+	return peak, rate(total, v.length)
+}
+
+// Ready is how many octets of the progressive file, from its beginning, can be read
+// already: have says whether a range of the original is here. It counts whole segments.
+func (v *View) Ready(have func(offset, size int64) bool) int64 {
+	for i := range v.segments {
+		if s := &v.segments[i]; !v.here(i, have) {
+			return s.Offset
+		}
+	}
+	return v.size
+}
+
+// here reports whether all media of a segment is here: by one question where its range
+// has no holes, else piece by piece.
+func (v *View) here(i int, have func(offset, size int64) bool) bool {
+	s := &v.segments[i]
+	if s.lo >= s.hi || have(s.lo, s.hi-s.lo) {
+		return true
+	}
+	for _, p := range v.Pieces(i) {
+		if p.Data == nil && !have(p.Offset, p.Size) {
+			return false
+		}
+	}
+	return true
+}
+
+// SegmentAt is the number of the segment that holds an octet of the progressive file; -1
+// stands for what is before the first.
+func (v *View) SegmentAt(offset int64) int {
+	return sort.Search(len(v.segments), func(i int) bool { return v.segments[i].Offset > offset }) - 1
+}
+
+// Progressive is the whole view as one file. Its media is read from r, the original; an
+// error of r passes through, behind the octets before it. It may be used from several
+// goroutines only by ReadAt.
+func (v *View) Progressive(r io.ReaderAt) *io.SectionReader {
+	return io.NewSectionReader(&file{v: v, r: r, last: -1}, 0, v.size)
+}
+
+// Open is one segment as a file; see Progressive.
+func (v *View) Open(r io.ReaderAt, segment int) *io.SectionReader {
+	s := v.segments[segment]
+	return io.NewSectionReader(&file{v: v, r: r, last: -1}, s.Offset, s.Size)
+}
+
+// file reads the progressive file. The pieces of the segment that was read last are kept,
+// since the next read is most likely in it.
+type file struct {
+	v *View
+	r io.ReaderAt
+
+	mu     sync.Mutex
+	last   int
+	pieces []Piece
+	starts []int64 // of the pieces, in the segment
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	if off < int64(len(f.v.head)) {
+		n = copy(p, f.v.head[off:])
+	}
+	for n < len(p) {
+		at := off + int64(n)
+		if at >= f.v.size {
+			return n, io.EOF
+		}
+		i := f.v.SegmentAt(at)
+		got, err := f.readSegment(i, p[n:], at-f.v.segments[i].Offset)
+		n += got
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (f *file) of(i int) ([]Piece, []int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last != i {
+		f.pieces = f.v.Pieces(i)
+		f.starts = make([]int64, len(f.pieces))
+		var at int64
+		for k, p := range f.pieces {
+			f.starts[k] = at
+			at += p.Size
+		}
+		f.last = i
+	}
+	return f.pieces, f.starts
+}
+
+// readSegment fills p from octet at of a segment, at most to its end.
+func (f *file) readSegment(i int, p []byte, at int64) (int, error) {
+	pieces, starts := f.of(i)
+	k := sort.Search(len(starts), func(k int) bool { return starts[k] > at }) - 1
+	n := 0
+	for ; k < len(pieces) && n < len(p); k++ {
+		piece := pieces[k]
+		within := at + int64(n) - starts[k]
+		if piece.Data != nil {
+			n += copy(p[n:], piece.Data[within:])
+			continue
+		}
+		want := int(min(int64(len(p)-n), piece.Size-within))
+		got, err := f.r.ReadAt(p[n:n+want], piece.Offset+within)
+		n += got
+		if got < want {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return n, err
+		}
+	}
+	return n, nil
+}

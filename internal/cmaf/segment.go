@@ -1,0 +1,359 @@
+package cmaf
+
+import (
+	"math"
+	"time"
+
+	"github.com/videoactivmail/vam/internal/isobmff"
+)
+
+// A Piece is a part of a segment: octets that are made here, or a span of the original.
+type Piece struct {
+	Data         []byte // nil for a span
+	Offset, Size int64  // of the span; Size is also that of Data
+}
+
+// cut finds where segments begin: at key frames of the picture, where there is one, at the
+// first that comes when the segment is long enough.
+func (v *View) cut(least time.Duration) error {
+	var seen time.Duration // when the picture ends
+	if l := v.lanes[0]; l.video {
+		if err := v.cutPicture(l, least); err != nil {
+			return err
+		}
+		seen = l.end
+	} else {
+		v.segments = []segment{{Segment: Segment{Independent: true}}}
+	}
+	if l := v.lanes[len(v.lanes)-1]; !l.video {
+		if err := v.cutSound(l, len(v.lanes)-1, seen, least); err != nil {
+			return err
+		}
+	}
+	for _, l := range v.lanes {
+		v.length = max(v.length, l.end)
+	}
+	for i := range v.segments {
+		end := v.length
+		if i+1 < len(v.segments) {
+			end = v.segments[i+1].Start
+		}
+		v.segments[i].Duration = max(end-v.segments[i].Start, 0)
+	}
+	return nil
+}
+
+// add begins another segment.
+func (v *View) add(s Segment) (*segment, error) {
+	if len(v.segments) == maxSegments {
+		return nil, tooMuch("%d segments", maxSegments)
+	}
+	v.segments = append(v.segments, segment{Segment: s})
+	return &v.segments[len(v.segments)-1], nil
+}
+
+func (v *View) cutPicture(l *lane, least time.Duration) error {
+	var now *segment
+	c := l.cursor()
+	for {
+		before := c
+		s, ok := l.next(&c)
+		if !ok {
+			return nil
+		}
+		at := l.time(s.shown)
+		l.end = max(l.end, l.time(min(s.shown+int64(s.duration), l.stop+l.zero)))
+		l.lead = max(l.lead, s.decode-s.shown)
+		if now == nil || s.sync && at-now.Start >= least || at-now.Start >= forcedCut || now.count[0] >= forcedCount {
+			start := at
+			if now == nil {
+				start = 0
+			}
+			var err error
+			if now, err = v.add(Segment{Start: max(start, 0), Independent: s.sync}); err != nil {
+				return err
+			}
+			now.begin[0] = before
+		}
+		now.count[0]++
+	}
+}
+
+// cutSound spreads the sound over the segments, and begins more of them where there is no
+// picture (any more).
+func (v *View) cutSound(l *lane, k int, seen, least time.Duration) error {
+	i := 0
+	c := l.cursor()
+	v.segments[0].begin[k] = c
+	for {
+		before := c
+		s, ok := l.next(&c)
+		if !ok {
+			break
+		}
+		at := l.time(s.shown)
+		l.end = max(l.end, l.time(s.shown+int64(s.duration)))
+		for i+1 < len(v.segments) && at >= v.segments[i+1].Start {
+			i++
+			v.segments[i].begin[k] = before
+		}
+		now := &v.segments[i]
+		last := i+1 == len(v.segments)
+		if last && at >= max(seen, now.Start+least) || last && at >= seen && now.count[k] >= forcedCount {
+			var err error
+			if now, err = v.add(Segment{Start: at, Independent: true}); err != nil {
+				return err
+			}
+			i++
+			now.begin[k] = before
+			for other, o := range v.lanes {
+				if other != k {
+					now.begin[other] = laneCursor{i: o.n}
+				}
+			}
+		}
+		now.count[k]++
+	}
+	// Segments behind the end of the sound have none.
+	for i++; i < len(v.segments); i++ {
+		v.segments[i].begin[k] = c
+	}
+	return nil
+}
+
+// measure computes the size of each segment, and makes the heads of the file.
+func (v *View) measure() error {
+	serial := uint32(1)
+	for i := range v.segments {
+		s := &v.segments[i]
+		s.serial, s.lo = serial, math.MaxInt64
+		for k := range v.lanes {
+			if s.count[k] > maxCrowd {
+				return tooMuch("%d samples within %s", maxCrowd, s.Duration)
+			}
+		}
+		var odd error
+		v.chunks(i, func(c *chunk) {
+			serial++
+			s.Size += int64(c.headSize()) + c.octets
+			s.lo, s.hi = min(s.lo, c.lo), max(s.hi, c.hi)
+			if c.odd || c.octets > math.MaxUint32-8 {
+				odd = refuse("the clock of its samples makes no sense")
+			}
+		})
+		if odd != nil {
+			return odd
+		}
+		if s.Size > math.MaxInt32 {
+			return tooMuch("2 GiB in one segment")
+		}
+	}
+	v.init = v.initSegment()
+	v.head = append(v.init[:len(v.init):len(v.init)], v.index()...)
+	v.size = int64(len(v.head))
+	for i := range v.segments {
+		v.segments[i].Offset = v.size
+		v.size += v.segments[i].Size
+	}
+	return nil
+}
+
+// Pieces are what a segment is made of, in order.
+func (v *View) Pieces(i int) []Piece {
+	s := &v.segments[i]
+	var out []Piece
+	serial := s.serial
+	v.chunks(i, func(c *chunk) {
+		head := c.head(serial)
+		serial++
+		out = append(out, Piece{Data: head, Size: int64(len(head))})
+		for k := range c.samples {
+			for _, m := range c.samples[k] {
+				last := &out[len(out)-1]
+				switch {
+				case m.size == 0:
+				case last.Data == nil && last.Offset+last.Size == m.offset:
+					last.Size += int64(m.size)
+				default:
+					out = append(out, Piece{Offset: m.offset, Size: int64(m.size)})
+				}
+			}
+		}
+	})
+	return out
+}
+
+// A chunk is one fragment: moof and mdat.
+type chunk struct {
+	samples [2][]sample // by lane
+	video   [2]bool
+	lead    [2]int64
+	octets  int64 // of media
+	lo, hi  int64 // that hold it in the original
+	odd     bool  // a time does not fit where it is written
+}
+
+// chunks cuts a segment into fragments, each as long as v.chunk, so that a player which
+// reads on and on has sound and picture near each other. The chunk is valid during the
+// call.
+func (v *View) chunks(i int, visit func(*chunk)) {
+	s := &v.segments[i]
+	type reader struct {
+		c    laneCursor
+		left int64
+		next sample
+		at   time.Duration
+	}
+	var c chunk
+	var readers [2]reader
+	advance := func(k int) {
+		r := &readers[k]
+		if r.left == 0 {
+			r.at = math.MaxInt64
+			return
+		}
+		r.left--
+		var ok bool
+		if r.next, ok = v.lanes[k].next(&r.c); !ok {
+			r.left, r.at = 0, math.MaxInt64
+			return
+		}
+		r.at = v.lanes[k].time(r.next.decode)
+	}
+	for k, l := range v.lanes {
+		c.video[k], c.lead[k] = l.video, l.lead
+		readers[k] = reader{c: s.begin[k], left: s.count[k]}
+		advance(k)
+	}
+	for k := len(v.lanes); k < len(readers); k++ {
+		readers[k].at = math.MaxInt64
+	}
+	for {
+		from := min(readers[0].at, readers[1].at)
+		if from == math.MaxInt64 {
+			return
+		}
+		end := from + v.chunk
+		c.octets, c.lo, c.hi, c.odd = 0, math.MaxInt64, 0, false
+		c.samples = [2][]sample{c.samples[0][:0], c.samples[1][:0]}
+		for k := range v.lanes {
+			for r := &readers[k]; r.at < end; advance(k) {
+				c.put(k, r.next)
+			}
+		}
+		visit(&c)
+	}
+}
+
+func (c *chunk) put(k int, s sample) {
+	c.samples[k] = append(c.samples[k], s)
+	c.octets += int64(s.size)
+	c.lo, c.hi = min(c.lo, s.offset), max(c.hi, s.offset+int64(s.size))
+	if d := s.shown + c.lead[k] - s.decode; d != int64(int32(d)) || s.decode < 0 || s.duration == math.MaxUint32 {
+		c.odd = true
+	}
+}
+
+// Sizes of what a fragment's head consists of.
+const (
+	fragmentHead = 8 + 16 + 8        // moof, mfhd, head of mdat
+	trackHead    = 8 + 16 + 20 + 20  // traf, tfhd, tfdt, trun
+	pictureRow   = 16                // duration, size, flags, composition
+	soundRow     = 8                 // duration, size
+	flagsSync    = 0x02000000        // depends on no other
+	flagsOther   = 0x01010000        // depends on others, cannot be decoded alone
+	pictureFlags = 0x000001 | 0xf<<8 // offset of the data; all four fields
+	soundFlags   = 0x000001 | 0x3<<8
+)
+
+func (c *chunk) headSize() int {
+	n := fragmentHead
+	for k, samples := range c.samples {
+		if m := len(samples); m > 0 {
+			row := soundRow
+			if c.video[k] {
+				row = pictureRow
+			}
+			n += trackHead + m*row
+		}
+	}
+	return n
+}
+
+// head writes moof and the head of mdat.
+func (c *chunk) head(serial uint32) []byte {
+	size := c.headSize()
+	w := &writer{b: make([]byte, 0, size)}
+	data := size // of the track, from moof on
+	w.box("moof", func() {
+		w.full("mfhd", 0, 0, func() { w.u32(serial) })
+		for k, samples := range c.samples {
+			if len(samples) == 0 {
+				continue
+			}
+			w.box("traf", func() {
+				w.full("tfhd", 0, 0x020000, func() { w.u32(uint32(k + 1)) }) // offsets count from moof
+				w.full("tfdt", 1, 0, func() { w.u64(uint64(samples[0].decode)) })
+				w.run(c.video[k], data, c.lead[k], samples)
+			})
+			for _, s := range samples {
+				data += int(s.size)
+			}
+		}
+	})
+	w.u32(uint32(c.octets + 8))
+	w.b = append(w.b, "mdat"...)
+	return w.b
+}
+
+// run writes trun.
+func (w *writer) run(video bool, data int, lead int64, samples []sample) {
+	flags := uint32(soundFlags)
+	if video {
+		flags = pictureFlags
+	}
+	w.full("trun", 1, flags, func() {
+		w.u32(uint32(len(samples)))
+		w.u32(uint32(data))
+		for _, s := range samples {
+			w.u32(s.duration)
+			w.u32(s.size)
+			if !video {
+				continue
+			}
+			if s.sync {
+				w.u32(flagsSync)
+			} else {
+				w.u32(flagsOther)
+			}
+			w.u32(uint32(s.shown + lead - s.decode))
+		}
+	})
+}
+
+// index is sidx: where each segment is and how long it takes, so that a player can seek in
+// the progressive file without reading all of its fragments.
+func (v *View) index() []byte {
+	l := v.lanes[0]
+	w := &writer{}
+	w.full("sidx", 1, 0, func() {
+		w.u32(1)
+		w.u32(l.scale)
+		w.u64(0)
+		w.u64(0)
+		w.u16(0)
+		w.u16(uint16(len(v.segments)))
+		for _, s := range v.segments {
+			w.u32(uint32(s.Size))
+			end := isobmff.MulDiv(int64(s.Start+s.Duration), int64(l.scale), int64(time.Second))
+			start := isobmff.MulDiv(int64(s.Start), int64(l.scale), int64(time.Second))
+			w.u32(uint32(min(end-start, math.MaxUint32)))
+			sap := uint32(0)
+			if s.Independent {
+				sap = 0x90000000 // begins with a sync sample
+			}
+			w.u32(sap)
+		}
+	})
+	return w.b
+}
