@@ -37,7 +37,7 @@ type SetupOptions struct {
 	// Addresses are those that the certificate is for beside the names: where browsers
 	// connect to an address, as in a trial.
 	Addresses []netip.Addr
-	Metrics      *string
+	Metrics   *string
 	// Authority issues the certificate; nil makes one that nobody knows, which serves
 	// until a real one is there, and for good with DNSSEC and a TLSA record.
 	Authority *certs.CA
