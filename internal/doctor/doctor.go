@@ -14,6 +14,7 @@ import (
 type Env struct {
 	Machine    *Machine
 	DataFolder *DataFolder
+	Media      *Media
 	// Ports says who holds a port of this machine.
 	Ports PortTable
 	// Prober asks what answers.
@@ -76,6 +77,9 @@ func ExamineLocal(ctx context.Context, e Env, l Local) Report {
 	}
 	if e.DataFolder != nil {
 		out = append(out, checkDataFolder(*e.DataFolder)...)
+	}
+	if e.Media != nil {
+		out = append(out, checkMedia(*e.Media)...)
 	}
 	name := ""
 	if len(l.Domains) > 0 {

@@ -82,6 +82,8 @@ func Checks() []Check {
 		{"machine.congestion", "Congestion control", "The congestion control of the configuration can be had; BBR keeps its speed on paths that lose packets."},
 		{"data.folder", "Data folder", "The data folder exists, can be written, and is closed to other users."},
 		{"data.space", "Free space", "The disk of the data folder has more room than the reserve."},
+		{"media.ffmpeg", "ffmpeg", "The programs are there with which recordings are made to play everywhere. Without them originals play as they are."},
+		{"media.sandbox", "Sandbox of ffmpeg", "What keeps ffmpeg from other files and from the network while it opens what strangers sent, layer by layer, as tried on this machine."},
 		{"cert.file", "Certificate", "The certificate and key of each domain can be read, belong together, name what they should and are valid for two more weeks."},
 		{"port.tcp", "Port, TCP", "A process listens on the TCP port, and which."},
 		{"port.udp", "Port, UDP", "A process receives on the UDP port, and which."},

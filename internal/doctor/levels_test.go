@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"errors"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
@@ -199,7 +200,9 @@ func TestEveryCheckCanBeBad(t *testing.T) {
 	h.net["tcp 8.8.8.8:1398"] = late
 	h.local.TCP = append(h.local.TCP, netip.MustParseAddrPort("8.8.8.8:1398"))
 	bad := make(map[string]bool)
+	h.env.Media = &doctor.Media{}
 	for _, r := range []doctor.Report{
+		doctor.ExamineLocal(t.Context(), doctor.Env{Media: &doctor.Media{Err: errors.New("none")}}, doctor.Local{}),
 		doctor.ExamineLocal(t.Context(), h.env, h.local),
 		doctor.ExamineDomain(t.Context(), h.env, "b.example"),
 	} {
