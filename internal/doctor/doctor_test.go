@@ -70,6 +70,7 @@ func newHealthy(t *testing.T) *healthy {
 			Congestion: []string{"cubic", "bbr"}, Allowed: []string{"cubic", "bbr"},
 		},
 		DataFolder: &doctor.DataFolder{Path: "/srv/vam", Free: ptr(10 * vam.GiB), Reserve: vam.GiB},
+		Media:      &doctor.Media{FFmpeg: "ffmpeg 5.1", Layers: []doctor.Layer{{Name: "landlock", Active: true}}, Confined: true},
 		Ports:      h.ports, Prober: h.net, Resolver: h.zone, Roots: ca.pool(), Now: func() time.Time { return noon },
 		Policies: policies{policy: activmail.Policy{Mode: activmail.ModeEnforce, MaxAge: time.Hour, MX: []string{"other.example"}}},
 	}

@@ -1,8 +1,8 @@
 package doctor_test
 
 import (
-	"errors"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
