@@ -170,7 +170,14 @@ func (f *Finder) refresh(ctx context.Context, domain vam.Domain) (found, error) 
 	return got, nil
 }
 
+// maxName is the longest name in DNS, in characters without the last dot (RFC 1035
+// section 2.3.4).
+const maxName = 253
+
 func (f *Finder) find(ctx context.Context, domain vam.Domain) (found, time.Duration, error) {
+	if len(Service+"._tcp."+domain.String()) > maxName {
+		return found{err: vam.Errorf(vam.NotVAM, "%s is so long a name that it cannot have a record %s._tcp in DNS, and so does not take video mail", domain, Service)}, maxNegative, nil
+	}
 	q := f.ask(ctx, domain)
 	if err := ctx.Err(); err != nil {
 		return found{}, 0, err

@@ -81,6 +81,21 @@ func TestLookupSaysNotVAM(t *testing.T) {
 	}
 }
 
+// TestLookupOfALongName: a domain whose record could not be asked for is none that does not
+// answer.
+func TestLookupOfALongName(t *testing.T) {
+	d, c := newDNS(), newClock()
+	f := discovery.New(discovery.Options{Resolver: d, Now: c.now})
+	label := strings.Repeat("a", 57) + "."
+	long := vam.Domain(strings.Repeat(label, 4)[:232-len("example")-1] + ".example")
+	if _, err := vam.ParseDomain(string(long)); err != nil || len(long) != 232 {
+		t.Fatalf("%d %v", len(long), err)
+	}
+	if _, err := f.Lookup(t.Context(), long); vam.KindOf(err) != vam.NotVAM || len(d.asked) > 0 {
+		t.Errorf("%v, asked %v", err, d.asked)
+	}
+}
+
 func TestLookupKeepsSilenceApartFromAbsence(t *testing.T) {
 	d := newDNS()
 	d.publish(false)
