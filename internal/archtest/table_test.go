@@ -84,6 +84,7 @@ var packages = map[string]layer{
 	"internal/netem":                 fixture,
 	"internal/netns":                 fixture,
 	"internal/hosttest":              fixture,
+	"internal/isobmff/isobmfftest":   fixture,
 	"internal/mailauth/mailauthtest": fixture,
 	"internal/storetest":             fixture,
 	"internal/web/webtest":           fixture,

@@ -1,0 +1,8 @@
+//go:build !race
+
+package sandbox_test
+
+const (
+	raceEnabled = false
+	memory      = 4 << 30
+)
