@@ -11,6 +11,7 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
 // env is the world as one command sees it. Tests bring their own.
@@ -24,6 +25,7 @@ type env struct {
 	environ               []string
 	getenv                func(string) string
 	uid                   int
+	sandbox               sandbox.Launcher
 }
 
 // system is the real world.

@@ -7,12 +7,18 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
-func main() { os.Exit(program()) }
+func main() {
+	// First of all: a program that is to be confined starts as this one.
+	confined := sandbox.Main()
+	os.Exit(program(confined))
+}
 
 // program runs one command line in the real world.
-func program() int {
+func program(confined sandbox.Launcher) int {
 	// A reader that went away is an error of the write, not the end of a program that
 	// still has to clean up.
 	signal.Ignore(syscall.SIGPIPE)
@@ -23,5 +29,7 @@ func program() int {
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	return run(ctx, system(), os.Args[1:])
+	e := system()
+	e.sandbox = confined
+	return run(ctx, e, os.Args[1:])
 }

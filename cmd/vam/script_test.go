@@ -20,9 +20,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/videoactivmail/vam/internal/dnszone"
+	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	sandbox.Main() // the test binary is the program that is confined, too
 	testscript.Main(m, map[string]func(){"vam": main})
 }
 

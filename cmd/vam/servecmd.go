@@ -36,7 +36,7 @@ func (serveCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	v := buildVersion()
-	d, err := daemon.Open(ctx, daemon.Options{Config: conf.Config, Version: v.Version, Revision: v.Revision, Log: logger})
+	d, err := daemon.Open(ctx, daemon.Options{Config: conf.Config, Version: v.Version, Revision: v.Revision, Sandbox: e.sandbox, Log: logger})
 	if err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func (t *trial) openSide(ctx context.Context, e *env, s *side, transport string)
 		listen := []string{s.addr.String()}
 		r.Config.Listen = config.Listen{TCP: listen, UDP: listen}
 		r.Config.Web.URL = "https://" + s.addr.String() // a browser does not know the DNS server
-		s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Log: logger})
+		s.server, err = daemon.Open(ctx, daemon.Options{Config: r.Config, Version: v.Version, Revision: v.Revision, Roots: t.ca.Pool(), Sandbox: e.sandbox, Log: logger})
 		if !errors.Is(err, syscall.EADDRINUSE) || try == otherPorts {
 			break
 		}

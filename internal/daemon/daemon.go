@@ -32,6 +32,7 @@ import (
 	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/reception"
 	"github.com/videoactivmail/vam/internal/retention"
+	"github.com/videoactivmail/vam/internal/sandbox"
 	"github.com/videoactivmail/vam/internal/sqlite"
 	"github.com/videoactivmail/vam/internal/submission"
 	"github.com/videoactivmail/vam/internal/telemetry"
@@ -48,6 +49,9 @@ type Options struct {
 	Roots *x509.CertPool
 	Log   *slog.Logger     // discards
 	Now   func() time.Time // time.Now
+	// Sandbox is the proof that main began with sandbox.Main; without it nothing foreign is
+	// run, and so nothing is made of recordings.
+	Sandbox sandbox.Launcher
 	// CertificatesEvery is how often the certificate files are looked at; the default of
 	// package certs.
 	CertificatesEvery time.Duration
@@ -172,6 +176,9 @@ func (d *Daemon) Accounts() *account.Service { return d.accounts }
 
 // Messages are the logs and media that the server holds.
 func (d *Daemon) Messages() *message.Service { return d.messages }
+
+// Playback is what is made of media, and what plays.
+func (d *Daemon) Playback() *playback.Service { return d.playback }
 
 // MediaOver is how many octets of media were pulled over a network.
 func (d *Daemon) MediaOver(n amclient.Network) int64 { return d.peers.Media(n) }
