@@ -127,7 +127,7 @@ func TestNamesAddNothing(t *testing.T) {
 		if n := strings.Count(text, `"`); n%2 != 0 || n > 2*5 {
 			t.Fatalf("%d quotes in %q", n, text)
 		}
-		s := hls.Media{Map: name, Segments: []hls.Segment{{URI: name}}}.String()
+		s := hls.Media{Map: "m" + name, Segments: []hls.Segment{{URI: name}}}.String()
 		if want := 8; strings.Count(s, "\n") != want {
 			t.Fatalf("%d lines, want %d: %q", strings.Count(s, "\n"), want, s)
 		}

@@ -41,8 +41,8 @@ func (t *Track) Cursor() Cursor {
 		t: t, size: tb.size.cursor(), delta: tb.delta.cursor(), compose: tb.compose.cursor(),
 		sync: tb.sync.cursor(), per: tb.perChunk.cursor(),
 	}
-	if len(tb.jumps) > 0 && tb.jumps[0].sample == 0 {
-		c.decode, c.jump = tb.jumps[0].decode, 1
+	if c.decode = tb.begin(); len(tb.jumps) > 0 && tb.jumps[0].sample == 0 {
+		c.jump = 1
 	}
 	return c
 }

@@ -324,6 +324,28 @@ func (s *runReader) put(duration, size, flags, compose uint32, n int64) bool {
 	return true
 }
 
+// trim leaves in a table what belongs to its n samples, so that those of fragments follow.
+func (tb *table) trim() {
+	for _, s := range []*series{&tb.size, &tb.delta, &tb.compose, &tb.sync} {
+		s.truncate(tb.n)
+	}
+	if tb.n > 0 && tb.compose.n == 0 {
+		tb.compose.add(0, tb.n)
+	}
+	was, per := tb.perChunk.cursor(), series{}
+	chunks, left := 0, tb.n
+	for left > 0 {
+		k := min(int64(was.next()), left)
+		per.add(uint32(k), 1)
+		left -= k
+		chunks++
+	}
+	tb.perChunk = per
+	tb.chunk.truncate(chunks)
+	tb.end = tb.delta.sum(tb.n)
+	tb.lastStart = tb.delta.sum(tb.n - 1)
+}
+
 // settle ends the table of a track whose samples came in fragments.
 func (p *parser) settle(t *Track) {
 	if v, ok := t.table.compose.uniform(); ok && v == 0 {

@@ -133,10 +133,7 @@ func shown(e *Entry, rotation int) (w, h int) {
 func (m *Movie) extent(t *Track) (start, length time.Duration) {
 	p := m.Presentation(t)
 	ticks := t.Ticks()
-	var first int64
-	if len(t.table.jumps) > 0 {
-		first = t.table.jumps[0].decode
-	}
+	first := t.table.begin()
 	if t.table.n == 0 && !m.Fragmented {
 		ticks = t.claimed
 	}

@@ -98,7 +98,15 @@ func (t *Track) Ticks() int64 {
 	}
 	last := tb.jumps[len(tb.jumps)-1]
 	before := tb.delta.sum(last.sample)
-	return addCapped(last.decode, max(tb.delta.sum(tb.n)-before, 0)) - tb.jumps[0].decode
+	return addCapped(last.decode, max(tb.delta.sum(tb.n)-before, 0)) - tb.begin()
+}
+
+// begin is the time of decoding of the first sample.
+func (tb *table) begin() int64 {
+	if len(tb.jumps) > 0 && tb.jumps[0].sample == 0 {
+		return tb.jumps[0].decode
+	}
+	return 0
 }
 
 // Seconds turns a number of the track's units into a time.

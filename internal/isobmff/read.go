@@ -84,8 +84,8 @@ func (p *parser) file() (found bool, err error) {
 		b, err := p.src.box(at, p.src.size)
 		if err != nil {
 			var missing *Missing
-			if errors.As(err, &missing) && !found {
-				// The index comes here, and in most files nothing behind it.
+			if errors.As(err, &missing) && p.media && !found {
+				// The index comes behind the media, and in most files nothing behind that.
 				missing.Size = p.src.size - missing.Offset
 			}
 			return found, p.stop(found, b, err)
@@ -137,6 +137,11 @@ func (p *parser) top(b box, found *bool) error {
 		}
 		if err := p.movie(b); err != nil {
 			return p.needs(b, err)
+		}
+		if p.m.Fragmented {
+			for _, t := range p.m.Tracks {
+				t.table.trim()
+			}
 		}
 		*found = true
 		p.m.IndexLast = p.media

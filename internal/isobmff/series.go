@@ -116,6 +116,29 @@ func (s *series) widen(to int) {
 	s.u16 = nil
 }
 
+// truncate leaves the first n numbers.
+func (s *series) truncate(n int64) {
+	if n >= s.n {
+		return
+	}
+	s.n = n
+	if s.flat {
+		s.u8, s.u16, s.u32 = cut(s.u8, n), cut(s.u16, n), cut(s.u32, n)
+		return
+	}
+	for i := range s.runs {
+		r := &s.runs[i]
+		if int64(r.count) >= n {
+			r.count = uint32(n)
+			s.runs = cut(s.runs, int64(i)+min(n, 1))
+			return
+		}
+		n -= int64(r.count)
+	}
+}
+
+func cut[T any](s []T, n int64) []T { return s[:min(int64(len(s)), n)] }
+
 // uniform gives the value that all numbers have; ok is false when they differ.
 func (s *series) uniform() (v uint32, ok bool) {
 	if s.flat || len(s.runs) == 0 {
@@ -212,6 +235,13 @@ func (o *offsets) add(v int64) {
 	o.low = append(o.low, uint32(v))
 	if o.high != nil {
 		o.high = append(o.high, uint16(v>>32))
+	}
+}
+
+func (o *offsets) truncate(n int) {
+	o.low = o.low[:n]
+	if o.high != nil {
+		o.high = o.high[:n]
 	}
 }
 
