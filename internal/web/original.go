@@ -78,6 +78,9 @@ func (v *visit) send(m message.Message, src *message.Media) error {
 
 // etag names the octets of an original, or of a form that is computed from it.
 func etag(m message.Message, form string) string {
+	if m.Head.SealedAt.IsZero() {
+		return fmt.Sprintf("%q", fmt.Sprintf("%s-%d", m.Media, m.Head.MediaBytes)+form)
+	}
 	return fmt.Sprintf("%q", fmt.Sprintf("%x", m.Head.Digest[:16])+form)
 }
 

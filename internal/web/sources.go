@@ -3,6 +3,7 @@ package web
 import (
 	"strings"
 
+	"github.com/videoactivmail/vam/internal/hls"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/playback"
 )
@@ -19,7 +20,7 @@ type caption struct {
 
 // sources lists the ways to play, the best one for this browser first.
 func (l look) sources(base string) []source {
-	var own, made, hls []source
+	var own, made, segments []source
 	st := l.state
 	switch st.Verdict.Play {
 	case media.PlayOriginal:
@@ -36,19 +37,19 @@ func (l look) sources(base string) []source {
 		}
 	}
 	if st.Play != media.PlayNone && l.segmented() {
-		hls = append(hls, source{base + "/hls/index.m3u8", hlsType})
+		segments = append(segments, source{base + "/hls/index.m3u8", hlsType})
 	}
 	fits := l.engine == "" || st.Verdict.In(l.engine)
 	switch {
 	case l.engine == media.Safari:
 		if fits {
-			return concat(hls, own, made)
+			return concat(segments, own, made)
 		}
-		return concat(hls, made, own)
+		return concat(segments, made, own)
 	case fits:
-		return concat(own, made, hls)
+		return concat(own, made, segments)
 	}
-	return concat(made, hls, own)
+	return concat(made, segments, own)
 }
 
 func concat(lists ...[]source) (out []source) {
@@ -61,9 +62,10 @@ func concat(lists ...[]source) (out []source) {
 // segmented reports whether HLS can be had: of a whole recording in ISO boxes whose
 // codecs every player of HLS has, or of a rendition. A live recording has its own way.
 func (l look) segmented() bool {
-	if len(l.state.Renditions()) > 0 {
-		return true
-	}
+	return len(l.state.Renditions()) > 0 || l.originalSegments()
+}
+
+func (l look) originalSegments() bool {
 	v := l.state.Verdict
 	return isISO(l.state.Info.Container) && v.In(media.Safari) && (v.Play == media.PlayOriginal || v.Play == media.PlayView) && l.arrival.complete
 }
@@ -72,7 +74,7 @@ func isISO(container string) bool {
 	return container == "mp4" || container == "mov" || container == "3gp"
 }
 
-const hlsType = "application/vnd.apple.mpegurl"
+const hlsType = hls.Type
 
 // originalType is the media type of a recording that plays as it is, with the codecs
 // when all of them are known.

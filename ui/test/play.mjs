@@ -50,12 +50,21 @@ async function throttle(page, { down, latency = 0, cpu = 1 }) {
   await cdp.send("Emulation.setCPUThrottlingRate", { rate: cpu });
 }
 
+// kind is the type of a request; Firefox does not tell it, so media is known by its path.
+function kind(request) {
+  try {
+    return request.resourceType();
+  } catch {
+    return /\/(play|hls)\//.test(request.url()) ? "media" : "";
+  }
+}
+
 // listen notes what the page asks for and what it complains about.
 function listen(page) {
   const seen = { requests: [], console: [] };
-  page.on("response", (r) => r.url().startsWith("data:") || seen.requests.push({ url: r.url(), status: r.status(), type: r.request().resourceType() }));
+  page.on("response", (r) => r.url().startsWith("data:") || seen.requests.push({ url: r.url(), status: r.status(), type: kind(r.request()) }));
   // A player drops requests as it likes.
-  page.on("requestfailed", (r) => r.resourceType() === "media" || r.url().startsWith("data:") || seen.console.push(`request failed: ${r.url()} ${r.failure()?.errorText ?? ""}`));
+  page.on("requestfailed", (r) => kind(r) === "media" || r.url().startsWith("data:") || seen.console.push(`request failed: ${r.url()} ${r.failure()?.errorText ?? ""}`));
   page.on("console", (m) => { if (["error", "warn"].includes(m.type())) seen.console.push(`${m.type()}: ${m.text()}`); });
   page.on("pageerror", (e) => seen.console.push(`page error: ${e.message}`));
   return seen;
@@ -123,7 +132,7 @@ async function run(browser, kind, job) {
     if (job.screenshot) await page.screenshot({ path: `${job.screenshot}.error.png` }).catch(() => {});
   }
   result.url = page.url();
-  Object.assign(result, seen);
+  Object.assign(result, structuredClone(seen)); // before the page goes, and with it what it still asks for
   await context.close().catch(() => {});
   return result;
 }

@@ -38,6 +38,7 @@ function say(text, since, after, percent = -1) {
   if (percent >= 0) bar.value = percent;
 }
 
+let broken = false; // it did not play in this browser
 const started = () => player && player.currentTime > 0;
 
 // News: what arrives, what is made, what is taken back.
@@ -59,7 +60,7 @@ async function news() {
     location.reload();
     return false;
   }
-  say(s.sentence, s.since, s.after, s.percent);
+  if (!broken || s.sentence) say(s.sentence, s.since, s.after, s.percent);
   return s.live;
 }
 async function watchNews() {
@@ -189,6 +190,7 @@ if (player) {
       return;
     }
     begun();
+    broken = true;
     say(page.dataset.broken);
     news().catch(() => {}); // it may have been taken back
   };
@@ -199,11 +201,11 @@ if (player) {
   // A view is a play: it is told once a second of it was played, now and then, and at the end.
   const session = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
   let played = 0, last = 0, furthest = 0, told = -1;
-  const tell = () => {
+  const tell = (leaving = false) => {
     const upTo = player.duration > 0 && Number.isFinite(player.duration) ? Math.min(1, furthest / player.duration) : 0;
     if (!page.dataset.played || played < Math.min(1, (player.duration || 1) / 2) || upTo === told) return;
     told = upTo;
-    fetch(page.dataset.played, { method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session, upTo }) }).catch(() => {});
+    fetch(page.dataset.played, { method: "POST", keepalive: leaving, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session, upTo }) }).catch(() => {});
   };
   player.addEventListener("timeupdate", () => {
     const step = player.currentTime - last;
@@ -211,10 +213,10 @@ if (player) {
     if (player.seeking || step <= 0 || step > 2) return;
     played += step;
     furthest = Math.max(furthest, player.currentTime);
-    if (told < 0 || furthest / player.duration - told >= 0.1) tell();
+    if (told < 0 || furthest / player.duration - told >= 0.25) tell();
   });
-  for (const e of ["pause", "ended"]) player.addEventListener(e, tell);
-  addEventListener("pagehide", tell);
+  for (const e of ["pause", "ended"]) player.addEventListener(e, () => tell());
+  addEventListener("pagehide", () => tell(true));
 
   moments();
 }

@@ -1,0 +1,104 @@
+// Says how soon pages play in Chromium: one job a line on standard input, one answer a
+// line on standard output, until the input ends. The first line is {"executable": path,
+// "hosts": "MAP …"}; hosts is Chromium's --host-resolver-rules, "" for none. A job is
+//
+//   {"url": …, "press": true, "throttle": {"down": octets/s, "latency": ms, "cpu": factor}}
+//
+// and its answer has times in ms after the navigation began (until its first picture was
+// shown, "frameMs", with "press" after play was called as soon as there was a player), and
+// what went over the network before that. Every job has a browser context of its own: no
+// cache, no connection, no ticket of another one.
+import { createInterface } from "node:readline";
+import puppeteer from "puppeteer-core";
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const read = async () => {
+  const { value, done } = await lines.next();
+  return done ? null : JSON.parse(value);
+};
+const write = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+
+const { executable, hosts } = await read();
+const browser = await puppeteer.launch({
+  executablePath: executable, acceptInsecureCerts: true, protocolTimeout: 120_000, browser: "chrome", headless: false, // --headless=new is the whole browser
+  args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--ignore-certificate-errors", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+    "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
+    ...(hosts ? [`--host-resolver-rules=${hosts}`] : [])],
+});
+
+// In the page, before anything of it: waits for the player, presses play, notes the
+// first picture.
+function watch(press) {
+  const seen = { playerMs: 0, pressedMs: 0, frameMs: 0, error: "" };
+  globalThis.__seen = seen;
+  let player;
+  const found = () => {
+    if (player) return;
+    player = document.querySelector("video");
+    if (!player) return;
+    seen.playerMs = performance.now();
+    player.requestVideoFrameCallback((now) => { seen.frameMs = now; });
+    player.addEventListener("error", () => { seen.error = player.error?.message ?? "error"; });
+  };
+  const begin = () => {
+    found();
+    if (!press || !player || seen.pressedMs) return;
+    seen.pressedMs = performance.now();
+    const sign = document.querySelector("#start:not([hidden])");
+    if (sign) sign.click();
+    else player.play().catch((e) => { seen.error = String(e); });
+  };
+  new MutationObserver(found).observe(document, { childList: true, subtree: true });
+  document.addEventListener("DOMContentLoaded", () => setTimeout(begin, 0));
+}
+
+// count notes what comes over the network, until it is asked.
+async function count(cdp) {
+  const kinds = new Map();
+  const total = { requests: 0, octets: 0, mediaRequests: 0, mediaOctets: 0 };
+  const add = (id, n) => { if (kinds.get(id) === "Media") total.mediaOctets += n; else total.octets += n; };
+  cdp.on("Network.requestWillBeSent", (e) => {
+    if (e.request.url.startsWith("data:")) return;
+    kinds.set(e.requestId, e.type);
+    if (e.type === "Media") total.mediaRequests++; else total.requests++;
+  });
+  cdp.on("Network.responseReceived", (e) => add(e.requestId, Math.max(0, e.response.encodedDataLength)));
+  cdp.on("Network.dataReceived", (e) => add(e.requestId, e.encodedDataLength || e.dataLength));
+  await cdp.send("Network.enable");
+  return total;
+}
+
+async function run({ url, press, throttle, timeout = 60_000 }) {
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    const cdp = await page.createCDPSession();
+    const total = await count(cdp);
+    await page.evaluateOnNewDocument(watch, press ?? true);
+    if (throttle) {
+      const { down, latency = 0, cpu = 1 } = throttle;
+      await cdp.send("Network.emulateNetworkConditions", { offline: false, latency, downloadThroughput: down, uploadThroughput: down });
+      await cdp.send("Emulation.setCPUThrottlingRate", { rate: cpu });
+    }
+    await page.goto(url, { waitUntil: "domcontentloaded", timeout });
+    await page.waitForFunction(() => globalThis.__seen.frameMs || globalThis.__seen.error, { timeout, polling: 10 });
+    const before = { ...total };
+    const seen = await page.evaluate(() => ({
+      ...globalThis.__seen, source: document.querySelector("video").currentSrc,
+      paintMs: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
+    }));
+    return { ...seen, ...before };
+  } catch (e) {
+    return { error: String(e?.stack ?? e) };
+  } finally {
+    await context.close().catch(() => {});
+  }
+}
+
+write({ version: await browser.version() });
+try {
+  for (let job = await read(); job; job = await read()) write(await run(job));
+} finally {
+  await browser.close();
+}
