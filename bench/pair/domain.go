@@ -64,6 +64,14 @@ func (d *Domain) Endpoint() (host string, addr netip.AddrPort, trust *tls.Config
 	return d.host, d.place.server, d.tls
 }
 
+// Watch is Endpoint for browsers: where links of this domain lead.
+func (d *Domain) Watch() (host string, addr netip.AddrPort, trust *tls.Config) {
+	return d.host, d.place.web, d.tls
+}
+
+// Data is the data folder.
+func (d *Domain) Data() string { return d.dir }
+
 // init makes the data folder: keys, certificate, accounts with a device each.
 func (d *Domain) init(ctx context.Context, ca *certs.CA, accounts ...string) error {
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
@@ -146,6 +154,10 @@ func (d *Domain) settings(o Options, resolver netip.AddrPort) string {
 	set("data_dir", quoted(d.dir))
 	set("listen.tcp", list(d.place.server))
 	set("listen.udp", list(d.place.server))
+	set("web.listen", list(d.place.web))
+	if !o.Media {
+		set("media.ffmpeg", quoted("not-in-this-benchmark"))
+	}
 	set("dns.servers", list(resolver))
 	set("network.allow_private", `["127.0.0.0/8", "10.98.0.0/24"]`)
 	if o.Transport != "" {

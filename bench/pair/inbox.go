@@ -113,6 +113,14 @@ func (u *User) Delivered(ctx context.Context, m Ref) (time.Time, error) {
 	})
 }
 
+// Link gives a link to the message, for an address that needs no account, and returns
+// its URL.
+func (u *User) Link(ctx context.Context, m Ref, address string) (string, error) {
+	var l userwire.Link
+	err := u.json(ctx, http.MethodPost, "/box/"+m.String()+"/links", userwire.LinkTerms{For: address}, &l)
+	return l.URL, err
+}
+
 // Delete removes the message from the mailbox.
 func (u *User) Delete(ctx context.Context, m Ref) error {
 	return u.call(ctx, http.MethodDelete, "/box/"+m.String(), nil, nil, 0, nil)

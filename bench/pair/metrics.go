@@ -112,22 +112,53 @@ func MemoryOf(pid int) (Memory, error) {
 	return m, nil
 }
 
+// CPU is how many seconds of processor time the domain's process has used.
+func (d *Domain) CPU() (float64, error) { return CPUOf(d.cmd.Process.Pid) }
+
 // clockTick is the unit of times in /proc, whatever the kernel's own (proc(5)).
 const clockTick = 100
 
-// CPU is how many seconds of processor time the domain's process has used.
-func (d *Domain) CPU() (float64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(d.cmd.Process.Pid) + "/stat")
+// CPUOf is how many seconds of processor time a process has used.
+func CPUOf(pid int) (float64, error) {
+	f, err := stat(pid)
 	if err != nil {
 		return 0, err
+	}
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	return (user + system) / clockTick, nil
+}
+
+// stat reads the fields of /proc/pid/stat from the third on.
+func stat(pid int) ([]string, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
 	}
 	// The name of the program, in parentheses, may hold anything.
 	_, rest, _ := strings.Cut(string(b[max(strings.LastIndex(string(b), ")"), 0):]), " ")
 	f := strings.Fields(rest)
 	if len(f) < 13 {
-		return 0, fmt.Errorf("the kernel does not tell the times of %s", d.Name)
+		return nil, fmt.Errorf("the kernel does not tell the times of process %d", pid)
 	}
-	user, _ := strconv.ParseFloat(f[11], 64)
-	system, _ := strconv.ParseFloat(f[12], 64)
-	return (user + system) / clockTick, nil
+	return f, nil
+}
+
+// Family is a process and its children.
+func Family(pid int) []int {
+	out := []int{pid}
+	all, err := os.ReadDir("/proc")
+	if err != nil {
+		return out
+	}
+	for _, e := range all {
+		child, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if f, err := stat(child); err == nil && f[1] == strconv.Itoa(pid) {
+			out = append(out, child)
+		}
+	}
+	return out
 }

@@ -16,6 +16,7 @@ import (
 type place struct {
 	ns     *netns.Namespace // nil outside of a wire
 	server netip.AddrPort   // TCP and UDP of the server itself
+	web    netip.AddrPort   // of its pages for browsers
 	ops    netip.AddrPort   // of its metrics
 	// What other servers connect to: the server itself or a link to it.
 	tcp, udp netip.AddrPort
@@ -50,6 +51,9 @@ func newPlaces(p Path) (a, b *place, err error) {
 func (pl *place) settle(addr netip.Addr) error {
 	return pl.do(func() (err error) {
 		if pl.server, err = freePort(addr); err != nil {
+			return err
+		}
+		if pl.web, err = freePort(addr); err != nil {
 			return err
 		}
 		pl.ops, err = freePort(addr)

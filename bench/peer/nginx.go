@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,21 +17,45 @@ import (
 //go:embed nginx.conf.tmpl
 var nginxConf string
 
-// Nginx is a running nginx that serves one file over TLS 1.3 and HTTP/1.1, with a
-// configuration, a folder and a port of its own. It is given its listening socket, so
+// Nginx is a running nginx that serves one file over TLS 1.3, with a configuration, a
+// folder and a port of its own. It is given its listening socket, so
 // that its connections have the congestion control of the track.
 type Nginx struct {
 	addr  string
 	dir   string
 	cert  string
+	trust *tls.Config
 	file  File
 	track *Track
 	proc  *process
 }
 
-// StartNginx serves file on the server's side of t until Stop; scratch is where it
-// makes its folder. Errors: ErrMissing.
+// StartNginx serves file over HTTP/1.1 on the server's side of t until Stop; scratch is
+// where it makes its folder. Errors: ErrMissing.
 func StartNginx(ctx context.Context, t *Track, file File, scratch string) (*Nginx, error) {
+	return startNginx(ctx, t, file, scratch, false)
+}
+
+// StartSite is StartNginx with HTTP/2 for whoever asks for it, as a site has it: with the
+// page NginxPage, which is a title and a player with NginxFile.
+func StartSite(ctx context.Context, t *Track, file File, scratch string) (*Nginx, error) {
+	return startNginx(ctx, t, file, scratch, true)
+}
+
+// The paths of a site.
+const (
+	NginxPage = "/index.html"
+	NginxFile = "/file.mp4"
+)
+
+// barePage is the least that shows a video.
+const barePage = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A video</title>
+<h1>A video</h1>
+<video id="player" controls playsinline preload="metadata" src="file.mp4"></video>
+`
+
+func startNginx(ctx context.Context, t *Track, file File, scratch string, http2 bool) (*Nginx, error) {
 	bin, err := find("nginx")
 	if err != nil {
 		return nil, err
@@ -40,14 +65,14 @@ func StartNginx(ctx context.Context, t *Track, file File, scratch string) (*Ngin
 		return nil, err
 	}
 	n := &Nginx{dir: dir, file: file, track: t}
-	if err := n.start(ctx, bin); err != nil {
+	if err := n.start(ctx, bin, http2); err != nil {
 		n.Stop()
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *Nginx) start(ctx context.Context, bin string) error {
+func (n *Nginx) start(ctx context.Context, bin string, http2 bool) error {
 	id, err := newIdentity()
 	if err != nil {
 		return err
@@ -56,11 +81,17 @@ func (n *Nginx) start(ctx context.Context, bin string) error {
 	if n.cert, key, err = id.write(n.dir); err != nil {
 		return err
 	}
+	n.trust = id.client()
 	root := filepath.Join(n.dir, "root")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
 	}
-	if err := os.Symlink(n.file.Path, filepath.Join(root, "file")); err != nil {
+	for _, name := range []string{"file", NginxFile} {
+		if err := os.Symlink(n.file.Path, filepath.Join(root, name)); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, NginxPage), []byte(barePage), 0o644); err != nil {
 		return err
 	}
 	l, err := n.track.Listen(ctx)
@@ -74,7 +105,7 @@ func (n *Nginx) start(ctx context.Context, bin string) error {
 		return err
 	}
 	defer func() { _ = socket.Close() }()
-	conf, err := render(nginxConf, map[string]any{"Addr": n.addr, "Dir": n.dir, "Cert": n.cert, "Key": key, "Root": os.Geteuid() == 0})
+	conf, err := render(nginxConf, map[string]any{"Addr": n.addr, "Dir": n.dir, "Cert": n.cert, "Key": key, "Root": os.Geteuid() == 0, "HTTP2": http2})
 	if err != nil {
 		return err
 	}
@@ -91,6 +122,18 @@ func (n *Nginx) start(ctx context.Context, bin string) error {
 	// Its socket is open already: only a handshake shows that it is there.
 	return n.proc.until(ctx, func() bool { return shakesHands(ctx, n.track, n.addr, id) })
 }
+
+// Endpoint is how a client reaches it: the name in its certificate, its address, and
+// whom to trust.
+func (n *Nginx) Endpoint() (host string, addr netip.AddrPort, trust *tls.Config) {
+	return serverName, netip.MustParseAddrPort(n.addr), n.trust
+}
+
+// URL is that of a path, for a browser, by address.
+func (n *Nginx) URL(path string) string { return "https://" + n.addr + path }
+
+// Pid is its first process; those that answer are its children.
+func (n *Nginx) Pid() int { return n.proc.cmd.Process.Pid }
 
 // Stop ends the server and removes its folder.
 func (n *Nginx) Stop() {

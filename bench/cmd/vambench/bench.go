@@ -36,6 +36,8 @@ type bench struct {
 	scratch string
 	seed    byte
 	shared  map[vam.Bytes]peer.File
+	movies  map[peer.Movie]peer.File
+	edition uint64
 	room    vam.Bytes // of memory that is warm before each measurement
 	tables  []race.Result
 	failed  []string // figures that could not be measured
@@ -64,7 +66,7 @@ func (b *bench) open(ctx context.Context) error {
 	if err := os.Chmod(b.scratch, 0o755); err != nil {
 		return err
 	}
-	b.shared = map[vam.Bytes]peer.File{}
+	b.shared, b.movies = map[vam.Bytes]peer.File{}, map[peer.Movie]peer.File{}
 	if b.program != "" {
 		return nil
 	}

@@ -60,6 +60,7 @@ func figures() []figure {
 		{"resume", "octets received twice after a cut", measureResume},
 		{"again", "octets for media that are there already", measureAgain},
 		{"first", "the first playable part", measureFirst},
+		{"playable", "until a recording plays", measurePlayable},
 		{"memory", "memory in a large transfer", measureMemory},
 		{"idle", "memory of an idle connection", measureIdle},
 		{"small", "many small messages", measureSmall},
