@@ -219,7 +219,6 @@ func TestEncrypted(t *testing.T) {
 type partial struct {
 	raw  []byte
 	here func(off, end int64) bool
-	most int64 // the highest octet that was asked for and is here
 }
 
 var errLater = vam.Errorf(vam.Unavailable, "later")
