@@ -140,6 +140,7 @@ var modules = map[string][]string{
 	"github.com/quic-go/quic-go":          {"activmail/", "internal/doctor", "internal/stranger", "internal/nativeout"},
 	"github.com/sethvargo/go-retry":       {"internal/nativeout"},
 	"golang.org/x/crypto":                 {"internal/discovery", "internal/grant"},
+	"golang.org/x/image":                  {"internal/ffmpeg"},
 	"golang.org/x/mod":                    {"activmail"},
 	"golang.org/x/net":                    {"activmail/", "internal/config", "internal/discovery", "internal/letter", "internal/rfc5322"},
 	"golang.org/x/sync":                   {"activmail/", "internal/", "cmd/vam"},
