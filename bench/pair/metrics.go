@@ -112,6 +112,9 @@ func MemoryOf(pid int) (Memory, error) {
 	return m, nil
 }
 
+// Pid is the domain's process.
+func (d *Domain) Pid() int { return d.cmd.Process.Pid }
+
 // CPU is how many seconds of processor time the domain's process has used.
 func (d *Domain) CPU() (float64, error) { return CPUOf(d.cmd.Process.Pid) }
 

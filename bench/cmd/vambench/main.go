@@ -61,6 +61,7 @@ func figures() []figure {
 		{"again", "octets for media that are there already", measureAgain},
 		{"first", "the first playable part", measureFirst},
 		{"playable", "until a recording plays", measurePlayable},
+		{"static", "serving to browsers", measureStatic},
 		{"memory", "memory in a large transfer", measureMemory},
 		{"idle", "memory of an idle connection", measureIdle},
 		{"small", "many small messages", measureSmall},
