@@ -51,21 +51,21 @@ func (s *Service) run(ctx context.Context, j Job) {
 func (s *Service) hold(ctx context.Context, j Job, done *atomic.Uint64, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(min(beat, s.o.Lease/3))
 	defer tick.Stop()
-	said, at := 0.0, s.o.Now()
+	said, at := 0.0, time.Now()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		now, part := s.o.Now(), math.Float64frombits(done.Load())
-		if part-said < 0.01 && now.Sub(at) < s.o.Lease/3 {
+		part := math.Float64frombits(done.Load())
+		if part-said < 0.01 && time.Since(at) < s.o.Lease/3 {
 			continue
 		}
-		err := s.store.Renew(ctx, s.o.Owner, j.ID, part, now.Add(s.o.Lease))
+		err := s.store.Renew(ctx, s.o.Owner, j.ID, part, s.o.Now().Add(s.o.Lease))
 		switch {
 		case err == nil:
-			said, at = part, now
+			said, at = part, time.Now()
 			s.announce()
 		case ctx.Err() != nil:
 			return
@@ -207,7 +207,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 }
 
 // keep puts a file that was made into an object of its own, durably.
-func (s *Service) keep(ctx context.Context, w media.Work, f File, dir Folder) (a Asset, err error) {
+func (s *Service) keep(ctx context.Context, w media.Work, f File, dir Folder) (Asset, error) {
 	if !validName(f.Name) {
 		return Asset{}, vam.Errorf(vam.Internal, "%s made a file with the name %.64q", w, f.Name)
 	}
@@ -216,28 +216,32 @@ func (s *Service) keep(ctx context.Context, w media.Work, f File, dir Folder) (a
 		return Asset{}, err
 	}
 	defer func() { _ = src.Close() }()
-	a = Asset{Name: f.Name, Type: f.Type, Size: size, Width: f.Width, Height: f.Height, Object: blob.NewID(), Work: w}
-	defer func() {
-		if err != nil {
-			s.discard(ctx, []Asset{a})
-		}
-	}()
-	if err := s.o.Blobs.Create(ctx, a.Object); err != nil {
+	made := Asset{Name: f.Name, Type: f.Type, Size: size, Width: f.Width, Height: f.Height, Object: blob.NewID(), Work: w}
+	if err := s.fill(ctx, made, src); err != nil {
+		s.discard(ctx, []Asset{made})
 		return Asset{}, err
+	}
+	return made, nil
+}
+
+// fill writes the object of an asset, durably.
+func (s *Service) fill(ctx context.Context, a Asset, src io.Reader) (err error) {
+	if err := s.o.Blobs.Create(ctx, a.Object); err != nil {
+		return err
 	}
 	obj, err := s.o.Blobs.Open(ctx, a.Object)
 	if err != nil {
-		return Asset{}, err
+		return err
 	}
 	defer func() { err = errors.Join(err, obj.Close()) }()
 	n, err := io.CopyBuffer(struct{ io.Writer }{io.NewOffsetWriter(obj, 0)}, contextReader{ctx, src}, make([]byte, 1<<20))
-	if err == nil && n != size {
-		err = vam.Errorf(vam.Internal, "%s changed while it was read", f.Name)
+	if err == nil && n != a.Size {
+		err = vam.Errorf(vam.Internal, "%s changed while it was read", a.Name)
 	}
 	if err != nil {
-		return Asset{}, err
+		return err
 	}
-	return a, obj.Sync(ctx)
+	return obj.Sync(ctx)
 }
 
 // discard removes objects that no row names.

@@ -70,10 +70,18 @@ const MaxPriority = 7
 // MaxReason is the longest reason that is kept, in octets; longer ones are cut.
 const MaxReason = 500
 
+// Look is what the store knows of a recording.
+type Look struct {
+	Known  bool // Info is
+	Info   media.Info
+	Assets []Asset // in order of name
+	Jobs   []Job   // that are not done, the most urgent first
+}
+
 // Filter selects jobs for a listing.
 type Filter struct {
 	Media blob.ID  // zero: all
-	State JobState // "": all
+	State JobState // "": all that are not done
 	Limit int      // 0 is 100
 }
 
@@ -105,8 +113,9 @@ type Store interface {
 	Adopt(ctx context.Context, id blob.ID, info *media.Info, works []media.Work, at time.Time) error
 	// Info is what Adopt or a Probe said last. NotFound.
 	Info(ctx context.Context, id blob.ID) (media.Info, error)
-	// Assets lists what was made, in order of name.
-	Assets(ctx context.Context, id blob.ID) ([]Asset, error)
+	// Look reads all that is known of a recording, at one moment; nothing of one that is not
+	// there.
+	Look(ctx context.Context, id blob.ID) (Look, error)
 	// Asset finds one by name. NotFound.
 	Asset(ctx context.Context, id blob.ID, name string) (Asset, error)
 

@@ -105,22 +105,10 @@ func (s *Service) State(ctx context.Context, k message.Key) (State, error) {
 }
 
 // load reads what is stored of the media.
-func (s *Service) load(ctx context.Context, m message.Message, st *State) (err error) {
-	if st.Assets, err = s.store.Assets(ctx, m.Media); err != nil {
-		return err
-	}
-	jobs, err := s.store.Jobs(ctx, Filter{Media: m.Media})
-	if err != nil {
-		return err
-	}
-	st.Jobs = slices.DeleteFunc(jobs, func(j Job) bool { return j.State == Done })
-	slices.SortStableFunc(st.Jobs, func(a, b Job) int { return a.Priority - b.Priority })
-	st.Info, err = s.store.Info(ctx, m.Media)
-	st.Known, st.stored = err == nil, err == nil
-	if err != nil && vam.KindOf(err) != vam.NotFound {
-		return err
-	}
-	return nil
+func (s *Service) load(ctx context.Context, m message.Message, st *State) error {
+	l, err := s.store.Look(ctx, m.Media)
+	st.Known, st.stored, st.Info, st.Assets, st.Jobs = l.Known, l.Known, l.Info, l.Assets, l.Jobs
+	return err
 }
 
 // peek looks at the head of a recording that nobody has said anything of yet.
@@ -214,7 +202,7 @@ func (st State) tag() string {
 		fmt.Fprintf(h, "%s %s\n", a.Name, a.Object)
 	}
 	for _, j := range st.Jobs {
-		fmt.Fprintf(h, "%d %s %d\n", j.ID, j.State, int(100*j.Progress))
+		fmt.Fprintf(h, "%d %s %d %d %d %d %s\n", j.ID, j.State, int(100*j.Progress), j.Attempts, j.Cuts, j.NextAt.UnixMicro(), j.Code)
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }

@@ -102,17 +102,35 @@ func addWorks(ctx context.Context, tx *sql.Tx, id blob.ID, works []media.Work, a
 
 // Info implements playback.Store.
 func (s Playback) Info(ctx context.Context, id blob.ID) (info media.Info, err error) {
+	err = s.db.Read(ctx, func(q Querier) error { return readInfo(ctx, q, id, &info) })
+	return info, err
+}
+
+func readInfo(ctx context.Context, q Querier, id blob.ID, info *media.Info) error {
 	var text []byte
+	if err := q.QueryRowContext(ctx, `SELECT info FROM media_info WHERE media = ?1`, id[:]).Scan(&text); err != nil {
+		return notFound(err, "media")
+	}
+	if err := json.Unmarshal(text, info); err != nil {
+		return vam.Wrap(vam.Corrupt, err, "what is stored of a recording cannot be read")
+	}
+	return nil
+}
+
+// Look implements playback.Store.
+func (s Playback) Look(ctx context.Context, id blob.ID) (l playback.Look, err error) {
 	err = s.db.Read(ctx, func(q Querier) error {
-		return notFound(q.QueryRowContext(ctx, `SELECT info FROM media_info WHERE media = ?1`, id[:]).Scan(&text), "media")
+		err := readInfo(ctx, q, id, &l.Info)
+		if l.Known = err == nil; err != nil && vam.KindOf(err) != vam.NotFound {
+			return err
+		}
+		if l.Assets, err = collect(ctx, q, scanAsset, `SELECT `+assetColumns+` FROM media_asset WHERE media = ?1 ORDER BY name`, id[:]); err != nil {
+			return err
+		}
+		l.Jobs, err = collect(ctx, q, scanMediaJob, `SELECT `+mediaJobColumns+` FROM media_job WHERE media = ?1 AND +state <> 'done' ORDER BY priority, id`, id[:])
+		return err
 	})
-	if err != nil {
-		return media.Info{}, err
-	}
-	if err := json.Unmarshal(text, &info); err != nil {
-		return media.Info{}, vam.Wrap(vam.Corrupt, err, "what is stored of a recording cannot be read")
-	}
-	return info, nil
+	return l, err
 }
 
 const assetColumns = `name, object, type, size, width, height, work`
@@ -132,15 +150,6 @@ func parseWork(s string, w *media.Work) (err error) {
 		return vam.Wrap(vam.Corrupt, err, "stored work on a recording cannot be read")
 	}
 	return nil
-}
-
-// Assets implements playback.Store.
-func (s Playback) Assets(ctx context.Context, id blob.ID) (out []playback.Asset, err error) {
-	err = s.db.Read(ctx, func(q Querier) error {
-		out, err = collect(ctx, q, scanAsset, `SELECT `+assetColumns+` FROM media_asset WHERE media = ?1 ORDER BY name`, id[:])
-		return err
-	})
-	return out, err
 }
 
 // Asset implements playback.Store.

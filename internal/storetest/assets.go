@@ -37,12 +37,14 @@ func testFinishJob(w *world) {
 	w.stays(func() {
 		w.equal("the info", got(w.Playback.Info(w.Context(), id))(w), info)
 		w.equal("further jobs", len(got(w.Playback.Jobs(w.Context(), playback.Filter{Media: id}))(w)), 2)
-		w.equal("assets", len(got(w.Playback.Assets(w.Context(), id))(w)), 0)
+		w.equal("assets", len(w.look(id).Assets), 0)
+		w.equal("what is known", []any{w.look(id).Known, w.look(id).Info}, []any{true, info})
+		w.equal("jobs that are not done, the most urgent first", []media.Work{w.look(id).Jobs[0].Work, w.look(id).Jobs[1].Work}, []media.Work{poster, rendition})
 	})
 	a, b := asset(poster, "poster.jpg"), asset(poster, "also.jpg")
 	w.finish(a, b)
 	w.stays(func() {
-		w.equal("assets in order", got(w.Playback.Assets(w.Context(), id))(w), []playback.Asset{b, a})
+		w.equal("assets in order", w.look(id).Assets, []playback.Asset{b, a})
 		w.equal("one asset", got(w.Playback.Asset(w.Context(), id, "poster.jpg"))(w), a)
 		if !w.has(a.Object) || !w.has(b.Object) {
 			w.Error("a start would remove the objects of assets")
@@ -128,14 +130,14 @@ func testAssetsGo(w *world) {
 	w.detach(10)
 	w.pass(time.Second)
 	w.equal("while a forward has the media", w.condemn(), []blob.ID(nil))
-	w.equal("assets", len(got(w.Playback.Assets(w.Context(), id))(w)), 2)
+	w.equal("assets", len(w.look(id).Assets), 2)
 	w.ok(w.Submissions.DeleteDraft(w.Context(), fwd))
 	w.detach(10)
 	w.pass(time.Second)
 	all := []blob.ID{id, a.Object, b.Object}
 	w.stays(func() {
 		w.equal("to be removed", sorted(w.condemn()), sorted(all))
-		w.equal("assets that can be opened", len(got(w.Playback.Assets(w.Context(), id))(w)), 0)
+		w.equal("assets that can be opened", len(w.look(id).Assets), 0)
 		for _, id := range all {
 			if !w.has(id) {
 				w.Errorf("%s is forgotten before it was removed", id)

@@ -73,6 +73,11 @@ func (w *world) fresh() []playback.Recording {
 	return got(w.Playback.Fresh(w.Context(), 100))(w)
 }
 
+func (w *world) look(id blob.ID) playback.Look {
+	w.Helper()
+	return got(w.Playback.Look(w.Context(), id))(w)
+}
+
 func (w *world) mediaWant(owner string, class media.Class) playback.Want {
 	return playback.Want{Owner: owner, Class: class, Now: w.now(), Until: w.now().Add(lease)}
 }
@@ -161,7 +166,13 @@ func testAdopt(w *world) {
 			jobs[i].ID = int64(i + 1)
 		}
 		w.equal("the jobs", jobs, want)
+		look := w.look(id)
+		for i := range look.Jobs {
+			look.Jobs[i].ID = int64(i + 1)
+		}
+		w.equal("all of it", look, playback.Look{Known: true, Info: info, Jobs: want})
 	})
+	w.equal("of nothing", w.look(blob.NewID()), playback.Look{})
 	// What is known is not forgotten, and another time adds what is missing.
 	w.ok(w.Playback.Adopt(w.Context(), id, nil, []media.Work{poster, probe}, w.now()))
 	w.equal("the info still", got(w.Playback.Info(w.Context(), id))(w), info)
