@@ -112,9 +112,11 @@ func (c content) serve(w http.ResponseWriter, r *http.Request, copies *copyBuffe
 }
 
 const (
-	// copySize is small because a slow reader holds one for as long as it reads, and large
-	// enough for two TLS records.
-	copySize = 32 << 10
+	// copySize is small because a slow reader holds one for as long as it reads. It is what
+	// fills one TLS record (RFC 8446 section 5.1) together with the header of one HTTP/2
+	// frame (RFC 9113 section 4.1): a frame of a full 16 KiB would end in a second record of
+	// nine octets, with a system call of its own.
+	copySize = 16<<10 - 9
 	// stallTime is how long a reader may take none of a copySize. A player that is paused
 	// asks again for what it then needs.
 	stallTime = time.Minute
