@@ -62,6 +62,7 @@ func figures() []figure {
 		{"first", "the first playable part", measureFirst},
 		{"playable", "until a recording plays", measurePlayable},
 		{"static", "serving to browsers", measureStatic},
+		{"viewers", "memory of many slow viewers", measureViewers},
 		{"memory", "memory in a large transfer", measureMemory},
 		{"idle", "memory of an idle connection", measureIdle},
 		{"small", "many small messages", measureSmall},

@@ -16,15 +16,6 @@ import (
 	"github.com/videoactivmail/vam/bench/viewer"
 )
 
-// measureStatic compares what it costs to serve one file to browsers, and what slow ones
-// hold.
-func measureStatic(ctx context.Context, b *bench) error {
-	if err := b.perCPU(ctx); err != nil {
-		return err
-	}
-	return b.viewers(ctx)
-}
-
 // step is how much a player asks for at a time.
 const step = 8 * vam.MiB
 
@@ -79,7 +70,8 @@ func (b *bench) origins(ctx context.Context, file peer.File) (nginx, ours origin
 	return nginx, ours, nil, func() { n.Stop(); _ = p.Close() }, nil
 }
 
-func (b *bench) perCPU(ctx context.Context) error {
+// measureStatic compares what it costs to serve one file to browsers.
+func measureStatic(ctx context.Context, b *bench) error {
 	size, total := b.size(vam.GiB, 256*vam.MiB), b.size(4*vam.GiB, vam.GiB)
 	b.expect(size)
 	file, err := b.movie(ctx, hd(size, false))
@@ -164,7 +156,8 @@ const (
 	slowRate    = 50_000 // octets a second, each
 )
 
-func (b *bench) viewers(ctx context.Context) error {
+// measureViewers compares what slow ones hold.
+func measureViewers(ctx context.Context, b *bench) error {
 	b.expect(0)
 	hold := 20 * time.Second
 	if b.short {
