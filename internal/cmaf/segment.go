@@ -62,7 +62,7 @@ func (v *View) cutPicture(l *lane, least time.Duration) error {
 			return nil
 		}
 		at := l.time(s.shown)
-		l.end = max(l.end, l.time(min(s.shown+int64(s.duration), l.stop+l.zero)))
+		l.end = max(l.end, l.time(l.zero+min(s.shown+int64(s.duration)-l.zero, l.stop)))
 		l.lead = max(l.lead, s.decode-s.shown)
 		if now == nil || s.sync && at-now.Start >= least || at-now.Start >= forcedCut || now.count[0] >= forcedCount {
 			start := at
