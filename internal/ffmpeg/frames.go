@@ -24,6 +24,9 @@ func (j *job) frames(p pick, each func(n int)) ([]*image.RGBA, error) {
 	if v == nil || p.width <= 0 || p.height <= 0 {
 		return nil, media.Refuse(media.Broken, nil)
 	}
+	if err := j.light(v); err != nil {
+		return nil, err
+	}
 	c := call{bounds: quickBounds(), after: []string{"-map", j.stream(v), "-an", "-sn", "-dn"}}
 	if p.start > 0 {
 		c.before = append(c.before, "-ss", text(p.start))
@@ -36,7 +39,7 @@ func (j *job) frames(p pick, each func(n int)) ([]*image.RGBA, error) {
 	if p.keys {
 		c.before = append(c.before, "-skip_frame", "nokey")
 	}
-	filter := j.toRGB(v, p.width, p.height)
+	filter := toRGB(v, p.width, p.height)
 	mode := "passthrough"
 	if p.rate != "" {
 		filter, mode = "fps="+p.rate+":start_time=0:round=near,"+filter, "vfr"

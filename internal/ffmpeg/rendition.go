@@ -38,6 +38,9 @@ func (j *job) rendition() ([]File, error) {
 }
 
 func (j *job) encode(v, a *media.Track) (File, error) {
+	if err := j.light(v); err != nil {
+		return File{}, err
+	}
 	name := media.RenditionFile(j.work.Short)
 	args := []string{"-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn"}
 	if v != nil {
@@ -80,7 +83,7 @@ func (j *job) picture(v *media.Track) []string {
 	if j.info.Screen {
 		quality, most = "20", 8*w*h // letters have hard edges, and stand still
 	}
-	return append(out, "-vf", j.toVideo(v, w, h), "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", quality,
+	return append(out, "-vf", toVideo(v, w, h), "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", quality,
 		"-maxrate", strconv.Itoa(most), "-bufsize", strconv.Itoa(2*most), "-fps_mode", "vfr", "-g", "600", "-flags", "+cgop",
 		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%d)", keyEvery), "-video_track_timescale", "90000", "-threads", strconv.Itoa(j.threads),
 		"-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv")

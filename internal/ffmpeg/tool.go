@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,6 @@ type Tool struct {
 	box             *sandbox.Box
 	threads         int
 	version         string
-	zscale          bool // the build has the filters that bring a high dynamic range down
 }
 
 // Open finds the programs and asks what they can do. Errors: NotFound when one is missing
@@ -80,11 +80,6 @@ func (t *Tool) ask(ctx context.Context) error {
 	if f := strings.Fields(line); len(f) > 2 {
 		t.version = f[2]
 	}
-	filters, err := t.say(ctx, "-filters")
-	if err != nil {
-		return err
-	}
-	t.zscale = strings.Contains(filters, " zscale ") && strings.Contains(filters, " tonemap ")
 	encoders, err := t.say(ctx, "-encoders")
 	if err != nil {
 		return err
@@ -125,12 +120,12 @@ func quickBounds() sandbox.Bounds {
 	return sandbox.Bounds{Memory: memory, CPU: 2 * time.Minute, Wall: 2 * time.Minute, File: 64 << 20, Output: 128 << 20, Open: openFiles, Tasks: tasks}
 }
 
-// longBounds are for what decodes the whole recording; a machine that is slower than a
-// tenth of the recording's own speed does not make renditions.
+// longBounds are for what decodes the whole recording. A machine that is thirty times
+// slower than the recording plays does not make renditions of it.
 func longBounds(i media.Info) sandbox.Bounds {
 	b := quickBounds()
-	b.Wall += 10 * i.Duration
-	b.CPU += 20 * i.Duration
+	b.Wall += 3*time.Minute + 30*i.Duration
+	b.CPU += 6*time.Minute + 60*i.Duration
 	b.File, b.Output = largestOut, largestOut+1<<20
 	return b
 }
@@ -166,6 +161,8 @@ func judged(ctx context.Context, err error, said string) error {
 		return err // not started
 	case strings.Contains(said, "No space left on device"):
 		return vam.Wrap(vam.Unavailable, cause, "the disk of this server is full; work on the recording is tried again")
+	case slices.ContainsFunc([]string{"Permission denied", "No such file or directory", "Input/output error", "Too many open files"}, func(s string) bool { return strings.Contains(said, s) }):
+		return vam.Wrap(vam.Unavailable, cause, "the recording cannot be read on this server; work on it is tried again")
 	case x.Bound != "", strings.Contains(said, "Cannot allocate memory"):
 		return media.Refuse(media.Expensive, cause)
 	case x.Signal == "SIGKILL":

@@ -118,7 +118,7 @@ type limit struct {
 // limits lists what is set, the memory last. A user's tasks are counted over the whole
 // machine unless the process has a user space of its own.
 func (b Bounds) limits(ownSpace bool) []limit {
-	out := []limit{{unix.RLIMIT_CORE, unix.Rlimit{}}, {unix.RLIMIT_MSGQUEUE, unix.Rlimit{}}, {unix.RLIMIT_MEMLOCK, unix.Rlimit{}}}
+	out := []limit{{unix.RLIMIT_CORE, unix.Rlimit{}}, {unix.RLIMIT_MSGQUEUE, unix.Rlimit{}}}
 	set := func(resource uintptr, n uint64) {
 		if n > 0 {
 			out = append(out, limit{resource, unix.Rlimit{Cur: n, Max: n}})
