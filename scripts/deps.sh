@@ -11,7 +11,7 @@ set -euo pipefail
 # command:package of each group
 group() {
 	case "$1" in
-	test) echo gcc:gcc strace:strace ffmpeg:ffmpeg ffprobe:ffmpeg mkfs.ext4:e2fsprogs mount:mount dkimverify:python3-dkim dkimverify:python3-nacl systemd-analyze:systemd chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm nginx:nginx-light ;;
+	test) echo gcc:gcc strace:strace ffmpeg:ffmpeg ffprobe:ffmpeg mkfs.ext4:e2fsprogs mount:mount dkimverify:python3-dkim dkimverify:python3-nacl systemd-analyze:systemd chromium:chromium firefox-esr:firefox-esr pulseaudio:pulseaudio node:nodejs npm:npm nginx:nginx-light ;;
 	try) echo ffmpeg:ffmpeg ;;
 	bench) echo ffmpeg:ffmpeg nginx:nginx-light curl:curl postconf:postfix chromium:chromium node:nodejs npm:npm ;;
 	*)

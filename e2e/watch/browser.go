@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +104,8 @@ type Player struct {
 	Pictures int      `json:"pictures"` // that differ
 	Light    float64  `json:"light"`    // 0 to 255, the lightest picture
 	Colours  [][]int  `json:"colours"`  // RGB at the four corners (top left first) and in the middle
-	// AudioBytes is what Chromium decoded, -1 elsewhere; HasAudio is what Firefox says.
+	// AudioBytes is what Chromium decoded, -1 elsewhere; HasAudio is what Firefox says of a
+	// video, nil elsewhere.
 	AudioBytes  int     `json:"audioBytes"`
 	HasAudio    *bool   `json:"hasAudio"`
 	SeekableEnd float64 `json:"seekableEnd"`
@@ -172,9 +174,12 @@ func Run(t testing.TB, browser string, jobs ...Job) []Result {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "test/play.mjs")
-	cmd.Dir, cmd.Stdin = ui, bytes.NewReader(input)
+	cmd.Dir, cmd.Stdin, cmd.WaitDelay = ui, bytes.NewReader(input), time.Second
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	if browser == Firefox {
+		cmd.Env = append(cmd.Env, soundCard(t, home)...)
+	}
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
@@ -194,6 +199,46 @@ func Run(t testing.TB, browser string, jobs ...Job) []Result {
 		t.Fatalf("%s: %v; %d of %d pages were opened\n%s", browser, err, len(results), len(jobs), complaints.String())
 	}
 	return results
+}
+
+// soundCard starts a sound server that nobody hears, and returns what a program needs to
+// find it: without one Firefox plays no sound at all.
+func soundCard(t testing.TB, dir string) []string {
+	t.Helper()
+	bin, err := exec.LookPath("pulseaudio")
+	if err != nil {
+		unavailable(t, "pulseaudio is not installed")
+	}
+	runtimeDir := filepath.Join(dir, "run")
+	if err := os.MkdirAll(runtimeDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(runtimeDir, "sound")
+	env := []string{"XDG_RUNTIME_DIR=" + runtimeDir, "PULSE_SERVER=unix:" + socket}
+	cmd := exec.Command(bin, "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disallow-exit", "-n",
+		"--load=module-null-sink", "--load=module-native-protocol-unix auth-anonymous=1 socket="+socket)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+runtimeDir)
+	var complaints bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &complaints, time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	for range 500 {
+		if c, err := net.Dial("unix", socket); err == nil {
+			_ = c.Close()
+			return env
+		}
+		select {
+		case <-ended:
+			t.Fatalf("pulseaudio ended: %s", complaints.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	t.Fatal("pulseaudio does not answer")
+	return nil
 }
 
 // prepare finds what is needed and installs the modules of ui once.

@@ -205,7 +205,7 @@ if (player) {
     const upTo = player.duration > 0 && Number.isFinite(player.duration) ? Math.min(1, furthest / player.duration) : 0;
     if (!page.dataset.played || played < Math.min(1, (player.duration || 1) / 2) || upTo === told) return;
     told = upTo;
-    fetch(page.dataset.played, { method: "POST", keepalive: leaving, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session, upTo }) }).catch(() => {});
+    fetch(page.dataset.played, { method: "POST", keepalive: leaving, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session, upTo }) }).then((r) => r.text()).catch(() => {});
   };
   player.addEventListener("timeupdate", () => {
     const step = player.currentTime - last;
