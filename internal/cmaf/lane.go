@@ -56,20 +56,16 @@ type laneCursor struct {
 
 func (l *lane) cursor() laneCursor { return laneCursor{c: l.first} }
 
-func (l *lane) next(c *laneCursor) (sample, bool) {
-	if c.i >= l.n {
-		return sample{}, false
+// next sets out to the next sample; false is behind the last.
+func (l *lane) next(c *laneCursor, out *sample) bool {
+	var s isobmff.Sample
+	if c.i >= l.n || !c.c.Next(&s) {
+		return false
 	}
-	s, ok := c.c.Next()
-	if !ok {
-		return sample{}, false
-	}
-	out := sample{
-		offset: s.Offset, size: s.Size, sync: s.Sync,
-		decode:   l.zero + (s.Decode-l.decode)*l.fine,
-		shown:    l.zero + (s.Shown()-l.shown)*l.fine,
-		duration: uint32(min(int64(s.Duration)*l.fine, math.MaxUint32)),
-	}
+	out.offset, out.size, out.sync = s.Offset, s.Size, s.Sync
+	out.decode = l.zero + (s.Decode-l.decode)*l.fine
+	out.shown = l.zero + (s.Decode+int64(s.Compose)-l.shown)*l.fine
+	out.duration = uint32(min(int64(s.Duration)*l.fine, math.MaxUint32))
 	if c.i < l.hidden {
 		out.decode, out.duration = l.zero-l.hidden+c.i, 1
 	}
@@ -79,10 +75,14 @@ func (l *lane) next(c *laneCursor) (sample, bool) {
 		}
 	}
 	c.i++
-	return out, true
+	return true
 }
 
 func (l *lane) time(ticks int64) time.Duration { return isobmff.Scale(ticks, l.scale) }
+
+func (l *lane) ticks(d time.Duration) int64 {
+	return isobmff.MulDiv(int64(d), int64(l.scale), int64(time.Second))
+}
 
 // choose picks the tracks and decides which of their samples are kept.
 func (v *View) choose(m *isobmff.Movie, o Options) error {
@@ -210,10 +210,10 @@ func (l *lane) from(start int64) (found, near bool) {
 	}
 	c := l.t.Cursor()
 	key, keyed := c, false // before the last key frame that is needed
+	var s isobmff.Sample
 	for hidden := int64(0); ; hidden++ {
 		before := c
-		s, ok := c.Next()
-		if !ok {
+		if !c.Next(&s) {
 			return false, true
 		}
 		seen := visible(s, start)
@@ -247,9 +247,9 @@ func (l *lane) order(start, lead int64) {
 	var early []int64
 	last := int64(-1) // number of the last hidden sample
 	l.shown = math.MaxInt64
+	var s isobmff.Sample
 	for i := range lead + window {
-		s, ok := c.Next()
-		if !ok {
+		if !c.Next(&s) {
 			break
 		}
 		before, decode = append(before, s.Shown()), append(decode, s.Decode)
@@ -295,10 +295,10 @@ func (l *lane) refine() {
 // soundFrom drops sound that ends before start.
 func (l *lane) soundFrom(start int64) bool {
 	c := l.t.Cursor()
+	var s isobmff.Sample
 	for {
 		before := c
-		s, ok := c.Next()
-		if !ok {
+		if !c.Next(&s) {
 			return false
 		}
 		if s.Shown()+int64(s.Duration) > start {
@@ -319,9 +319,9 @@ func (l *lane) until(end, tolerance int64) {
 	var moments []int64
 	keep := int64(1)
 	c := l.first
+	var s isobmff.Sample
 	for i := range l.n {
-		s, ok := c.Next()
-		if !ok {
+		if !c.Next(&s) {
 			break
 		}
 		if s.Shown()+min(tolerance, int64(s.Duration)/2) < end || s.Shown() < end && tolerance <= 1 {
@@ -365,8 +365,7 @@ func (v *View) align() error {
 		if after > maxLength {
 			return tooMuch("%d days", maxLength/(24*time.Hour))
 		}
-		l.zero = isobmff.MulDiv(int64(after+room), int64(l.scale), int64(time.Second))
-		l.zero = max(l.zero, l.hidden)
+		l.zero = max(l.ticks(after+room), l.hidden)
 	}
 	return nil
 }

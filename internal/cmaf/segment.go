@@ -54,23 +54,24 @@ func (v *View) add(s Segment) (*segment, error) {
 
 func (v *View) cutPicture(l *lane, least time.Duration) error {
 	var now *segment
+	var start, end int64 // in units of the lane: of the segment, of what is shown
+	short, long := l.ticks(least), l.ticks(forcedCut)
 	c := l.cursor()
+	var s sample
 	for {
 		before := c
-		s, ok := l.next(&c)
-		if !ok {
+		if !l.next(&c, &s) {
+			l.end = l.time(end)
 			return nil
 		}
-		at := l.time(s.shown)
-		l.end = max(l.end, l.time(l.zero+min(s.shown+int64(s.duration)-l.zero, l.stop)))
+		end = max(end, l.zero+min(s.shown+int64(s.duration)-l.zero, l.stop))
 		l.lead = max(l.lead, s.decode-s.shown)
-		if now == nil || s.sync && at-now.Start >= least || at-now.Start >= forcedCut || now.count[0] >= forcedCount {
-			start := at
-			if now == nil {
-				start = 0
+		if old := s.shown - start; now == nil || s.sync && old >= short || old >= long || now.count[0] >= forcedCount {
+			if now != nil {
+				start = max(s.shown, start)
 			}
 			var err error
-			if now, err = v.add(Segment{Start: max(start, 0), Independent: s.sync}); err != nil {
+			if now, err = v.add(Segment{Start: l.time(start), Independent: s.sync}); err != nil {
 				return err
 			}
 			now.begin[0] = before
@@ -85,23 +86,31 @@ func (v *View) cutSound(l *lane, k int, seen, least time.Duration) error {
 	i := 0
 	c := l.cursor()
 	v.segments[0].begin[k] = c
+	var end int64
+	// bounds are, in units of the lane, where segment i ends, or may end if it is the last.
+	bounds := func() (next, spare int64) {
+		if i+1 < len(v.segments) {
+			return l.ticks(v.segments[i+1].Start), math.MaxInt64
+		}
+		return math.MaxInt64, l.ticks(max(seen, v.segments[i].Start+least))
+	}
+	next, spare := bounds()
+	crowded := l.ticks(seen)
+	var s sample
 	for {
 		before := c
-		s, ok := l.next(&c)
-		if !ok {
+		if !l.next(&c, &s) {
 			break
 		}
-		at := l.time(s.shown)
-		l.end = max(l.end, l.time(s.shown+int64(s.duration)))
-		for i+1 < len(v.segments) && at >= v.segments[i+1].Start {
+		end = max(end, s.shown+int64(s.duration))
+		for s.shown >= next {
 			i++
 			v.segments[i].begin[k] = before
+			next, spare = bounds()
 		}
-		now := &v.segments[i]
-		last := i+1 == len(v.segments)
-		if last && at >= max(seen, now.Start+least) || last && at >= seen && now.count[k] >= forcedCount {
-			var err error
-			if now, err = v.add(Segment{Start: at, Independent: true}); err != nil {
+		if s.shown >= spare || next == math.MaxInt64 && s.shown >= crowded && v.segments[i].count[k] >= forcedCount {
+			now, err := v.add(Segment{Start: max(l.time(s.shown), v.segments[i].Start), Independent: true})
+			if err != nil {
 				return err
 			}
 			i++
@@ -111,9 +120,11 @@ func (v *View) cutSound(l *lane, k int, seen, least time.Duration) error {
 					now.begin[other] = laneCursor{i: o.n}
 				}
 			}
+			next, spare = bounds()
 		}
-		now.count[k]++
+		v.segments[i].count[k]++
 	}
+	l.end = l.time(end)
 	// Segments behind the end of the sound have none.
 	for i++; i < len(v.segments); i++ {
 		v.segments[i].begin[k] = c
@@ -198,55 +209,59 @@ type chunk struct {
 // call.
 func (v *View) chunks(i int, visit func(*chunk)) {
 	s := &v.segments[i]
-	type reader struct {
-		c    laneCursor
-		left int64
-		next sample
-		at   time.Duration
-	}
 	var c chunk
-	var readers [2]reader
-	advance := func(k int) {
-		r := &readers[k]
-		if r.left == 0 {
-			r.at = math.MaxInt64
-			return
-		}
-		r.left--
-		var ok bool
-		if r.next, ok = v.lanes[k].next(&r.c); !ok {
-			r.left, r.at = 0, math.MaxInt64
-			return
-		}
-		r.at = v.lanes[k].time(r.next.decode)
-	}
+	var readers [2]laneReader
 	for k, l := range v.lanes {
 		c.video[k], c.lead[k] = l.video, l.lead
-		readers[k] = reader{c: s.begin[k], left: s.count[k]}
-		advance(k)
-	}
-	for k := len(v.lanes); k < len(readers); k++ {
-		readers[k].at = math.MaxInt64
+		readers[k] = laneReader{l: l, c: s.begin[k], left: s.count[k]}
+		readers[k].advance()
 	}
 	for {
-		from := min(readers[0].at, readers[1].at)
-		if from == math.MaxInt64 {
+		from, leader := time.Duration(math.MaxInt64), -1
+		for k := range v.lanes {
+			if r := &readers[k]; r.ok {
+				if at := r.l.time(r.next.decode); at < from {
+					from, leader = at, k
+				}
+			}
+		}
+		if leader < 0 {
 			return
 		}
-		end := from + v.chunk
 		c.octets, c.lo, c.hi, c.odd = 0, math.MaxInt64, 0, false
-		c.samples = [2][]sample{c.samples[0][:0], c.samples[1][:0]}
-		for k := range v.lanes {
-			for r := &readers[k]; r.at < end; advance(k) {
-				c.put(k, r.next)
+		for k, l := range v.lanes {
+			c.samples[k] = c.samples[k][:0]
+			r := &readers[k]
+			end := l.ticks(from + v.chunk)
+			if k == leader {
+				end = max(end, r.next.decode+1) // however coarse its clock is
+			}
+			for ; r.ok && r.next.decode < end; r.advance() {
+				c.put(k, &r.next)
 			}
 		}
 		visit(&c)
 	}
 }
 
-func (c *chunk) put(k int, s sample) {
-	c.samples[k] = append(c.samples[k], s)
+// laneReader reads the samples of one lane in one segment, one ahead.
+type laneReader struct {
+	l    *lane
+	c    laneCursor
+	left int64
+	next sample
+	ok   bool
+}
+
+func (r *laneReader) advance() {
+	if r.ok = r.left > 0; r.ok {
+		r.left--
+		r.ok = r.l.next(&r.c, &r.next)
+	}
+}
+
+func (c *chunk) put(k int, s *sample) {
+	c.samples[k] = append(c.samples[k], *s)
 	c.octets += int64(s.size)
 	c.lo, c.hi = min(c.lo, s.offset), max(c.hi, s.offset+int64(s.size))
 	if d := s.shown + c.lead[k] - s.decode; d != int64(int32(d)) || s.decode < 0 || s.duration == math.MaxUint32 {

@@ -57,13 +57,11 @@ func whole(t fataler, v *cmaf.View, raw []byte) []byte {
 
 func samples(t *isobmff.Track) []isobmff.Sample {
 	var out []isobmff.Sample
-	for c := t.Cursor(); ; {
-		s, ok := c.Next()
-		if !ok {
-			return out
-		}
+	var s isobmff.Sample
+	for c := t.Cursor(); c.Next(&s); {
 		out = append(out, s)
 	}
+	return out
 }
 
 // frames are pictures with a key frame at every group; deep of them are decoded out of order.

@@ -50,21 +50,20 @@ func (t *Track) Cursor() Cursor {
 // Index is the number of the sample that Next gives, from 0.
 func (c *Cursor) Index() int64 { return c.i }
 
-// Next gives the next sample; ok is false after the last.
-func (c *Cursor) Next() (s Sample, ok bool) {
+// Next sets s to the next sample; false is behind the last, and leaves s as it was.
+func (c *Cursor) Next(s *Sample) bool {
 	tb := &c.t.table
 	if c.i >= tb.n {
-		return Sample{}, false
+		return false
 	}
 	for c.left == 0 {
 		c.left = c.per.next()
 		c.offset = tb.chunk.at(c.chunk)
 		c.chunk++
 	}
-	s = Sample{
-		Offset: c.offset, Size: c.size.next(), Decode: c.decode, Duration: c.delta.next(),
-		Sync: c.sync.next() != 0,
-	}
+	s.Offset, s.Size = c.offset, c.size.next()
+	s.Decode, s.Duration, s.Compose = c.decode, c.delta.next(), 0
+	s.Sync = c.sync.next() != 0
 	if tb.compose.n > 0 {
 		s.Compose = unzigzag(c.compose.next())
 	}
@@ -77,7 +76,7 @@ func (c *Cursor) Next() (s Sample, ok bool) {
 		s.Duration = uint32(min(c.decode-s.Decode, math.MaxUint32))
 		c.jump++
 	}
-	return s, true
+	return true
 }
 
 func zigzag(v int32) uint32   { return uint32(v<<1) ^ uint32(v>>31) }

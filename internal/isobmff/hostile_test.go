@@ -375,8 +375,9 @@ func check(t testing.TB, raw []byte) {
 	for _, tr := range m.Tracks {
 		c := tr.Cursor()
 		at := int64(math.MinInt64)
+		var s isobmff.Sample
 		for range min(tr.Len(), 10_000) {
-			s, ok := c.Next()
+			ok := c.Next(&s)
 			if !ok || s.Offset < 0 || s.Offset+int64(s.Size) > int64(len(raw)) || s.Decode < at {
 				t.Fatalf("sample %d of %d is %+v, %t in a file of %d", c.Index(), tr.Len(), s, ok, len(raw))
 			}

@@ -154,9 +154,9 @@ func (t *Track) lead() int64 {
 	c := t.Cursor()
 	lead, found := int64(0), false
 	var first int64
+	var s Sample
 	for i := range enough {
-		s, ok := c.Next()
-		if !ok {
+		if !c.Next(&s) {
 			break
 		}
 		if i == 0 {

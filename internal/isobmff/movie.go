@@ -131,7 +131,10 @@ func MulDiv(a, b, c int64) int64 {
 	lo, carry := bits.Add64(lo, uint64(c)/2, 0)
 	hi += carry
 	out := uint64(math.MaxInt64)
-	if hi < uint64(c) {
+	switch {
+	case hi == 0:
+		out = min(lo/uint64(c), math.MaxInt64)
+	case hi < uint64(c):
 		q, _ := bits.Div64(hi, lo, uint64(c))
 		out = min(q, math.MaxInt64)
 	}

@@ -24,13 +24,11 @@ func read(t testing.TB, raw []byte) *isobmff.Movie {
 
 func samples(t *isobmff.Track) []isobmff.Sample {
 	var out []isobmff.Sample
-	for c := t.Cursor(); ; {
-		s, ok := c.Next()
-		if !ok {
-			return out
-		}
+	var s isobmff.Sample
+	for c := t.Cursor(); c.Next(&s); {
 		out = append(out, s)
 	}
+	return out
 }
 
 // drawTrack makes tracks with tables of every shape: even and uneven sizes, durations and
@@ -122,10 +120,11 @@ func TestCursorsAreCopied(t *testing.T) {
 			if mark.Index() != int64(i) {
 				t.Fatalf("at %d, want %d", mark.Index(), i)
 			}
-			if s, ok := mark.Next(); !ok || s != all[i] {
+			var s isobmff.Sample
+			if !mark.Next(&s) || s != all[i] {
 				t.Fatalf("a copy gives %+v, want %+v", s, all[i])
 			}
-			c.Next()
+			c.Next(&s)
 		}
 	})
 }
