@@ -4,7 +4,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/videoactivmail/vam/internal/ffmpeg"
 	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
@@ -14,18 +13,4 @@ var launcher sandbox.Launcher
 func TestMain(m *testing.M) {
 	launcher = sandbox.Main()
 	os.Exit(m.Run())
-}
-
-// open opens the tool of this machine with the layers that it has.
-func open(t testing.TB, without ...sandbox.LayerName) *ffmpeg.Tool {
-	t.Helper()
-	b, err := sandbox.New(t.Context(), sandbox.Options{Launcher: launcher, Without: without, AllowUnconfined: len(without) > 0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tool, err := ffmpeg.Open(t.Context(), ffmpeg.Options{Box: b})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tool
 }

@@ -64,7 +64,8 @@ func sniffBytes(b []byte) string {
 	case at(4, "styp"), at(4, "moof"), at(4, "sidx"):
 		return "mp4"
 	case at(0, "\x1a\x45\xdf\xa3"):
-		if i := bytes.Index(b[:min(len(b), 128)], []byte("\x42\x82")); i >= 0 && bytes.HasPrefix(b[i+3:], []byte("webm")) {
+		// The element DocType, its size in one octet, and the type (RFC 8794 section 11.2.5).
+		if _, after, ok := bytes.Cut(b[:min(len(b), 128)], []byte("\x42\x82")); ok && len(after) > 0 && bytes.HasPrefix(after[1:], []byte("webm")) {
 			return "webm"
 		}
 		return "matroska"

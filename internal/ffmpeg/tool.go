@@ -174,9 +174,7 @@ func judged(ctx context.Context, err error, said string) error {
 }
 
 // encrypted finds out by ffmpeg's complaints what its JSON does not say.
-func encrypted(said string) bool {
-	return strings.Contains(said, "encryption info") || strings.Contains(said, "encrypted")
-}
+func encrypted(said string) bool { return strings.Contains(said, "encryption info") }
 
 // tail is the end of a text, where ffmpeg says what it died of.
 func tail(s string) string {

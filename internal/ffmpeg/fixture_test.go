@@ -1,0 +1,115 @@
+package ffmpeg_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/videoactivmail/vam/internal/fault/powercut"
+	"github.com/videoactivmail/vam/internal/ffmpeg"
+	"github.com/videoactivmail/vam/internal/media"
+	"github.com/videoactivmail/vam/internal/sandbox"
+)
+
+// open opens the tool of this machine, with its layers or without some.
+func open(t testing.TB, without ...sandbox.LayerName) *ffmpeg.Tool {
+	t.Helper()
+	b, err := sandbox.New(t.Context(), sandbox.Options{Launcher: launcher, Without: without, AllowUnconfined: len(without) > 0})
+	if err != nil {
+		powercut.Unavailable(t, "no sandbox: %v", err)
+	}
+	tool, err := ffmpeg.Open(t.Context(), ffmpeg.Options{Box: b})
+	if media.ReasonOf(err) == media.NoFFmpeg {
+		powercut.Unavailable(t, "no ffmpeg: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tool
+}
+
+// synthesize lets an unconfined ffmpeg write a recording, and returns its path.
+func synthesize(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	args = append([]string{"-nostdin", "-v", "error", "-y"}, args...)
+	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
+		powercut.Unavailable(t, "ffmpeg %v: %v %s", args, err, out)
+	}
+	return path
+}
+
+// picture and sound are inputs of one and a half seconds.
+func picture(options string) []string {
+	return []string{"-f", "lavfi", "-i", "testsrc2=duration=1.5:size=160x120:rate=10" + options}
+}
+
+func sound() []string { return []string{"-f", "lavfi", "-i", "sine=frequency=440:duration=1.5"} }
+
+func args(parts ...[]string) []string {
+	var out []string
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// shared is a recording of the shared corpus; without the corpus the test is skipped.
+func shared(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "shared", "media", name)
+	if _, err := os.Stat(path); err != nil {
+		powercut.Unavailable(t, "the shared media are not beside the project: %v", err)
+	}
+	return path
+}
+
+// file writes octets.
+func file(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// box is one of ISO base media.
+func box(kind string, content ...[]byte) []byte {
+	body := bytes.Join(content, nil)
+	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), kind...), body...)
+}
+
+// edit replaces the content of the first box of that path, such as "moov/mvhd", and mends
+// the sizes of those around it.
+func edit(movie []byte, path []string, change func(content []byte) []byte) []byte {
+	for at := 0; at+8 <= len(movie); {
+		size := int(binary.BigEndian.Uint32(movie[at:]))
+		if size < 8 || at+size > len(movie) {
+			break
+		}
+		if string(movie[at+4:at+8]) == path[0] {
+			content := movie[at+8 : at+size]
+			if len(path) == 1 {
+				content = change(bytes.Clone(content))
+			} else {
+				content = edit(content, path[1:], change)
+			}
+			return bytes.Join([][]byte{movie[:at], box(path[0], content), movie[at+size:]}, nil)
+		}
+		at += size
+	}
+	return movie
+}
