@@ -184,16 +184,14 @@ func Run(t testing.TB, browser string, jobs ...Job) []Result {
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	var results []Result
-	for lines := bufio.NewScanner(bytes.NewReader(out)); ; {
-		lines.Buffer(nil, 8<<20)
-		for lines.Scan() {
-			var r Result
-			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-				t.Fatalf("the browser's program said %.200q: %v", lines.Text(), err)
-			}
-			results = append(results, r)
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, 8<<20)
+	for lines.Scan() {
+		var r Result
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("the browser's program said %.200q: %v", lines.Text(), err)
 		}
-		break
+		results = append(results, r)
 	}
 	if err != nil || len(results) != len(jobs) {
 		t.Fatalf("%s: %v; %d of %d pages were opened\n%s", browser, err, len(results), len(jobs), complaints.String())

@@ -223,7 +223,7 @@ func TestPassword(t *testing.T) {
 	wantBody(t, d.Get(d.Server.URL+opened+"/original"), noise(1000))
 	d.Clock.Advance(24 * time.Hour)
 	wantWords(t, d.Get(d.Server.URL+opened), "This message has a password")
-	for range 10 {
+	for range 6 {
 		wrong = d.Post(d.URL(link, ""), url.Values{"password": {"guess"}})
 	}
 	wantStatus(t, wrong, http.StatusTooManyRequests)

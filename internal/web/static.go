@@ -124,8 +124,9 @@ func drawCard() ([]byte, error) {
 	img := image.NewPaletted(image.Rect(0, 0, cardWidth, cardHeight), color.Palette{paper, disc, sign, color.RGBA{0x28, 0x32, 0x73, 255}, color.RGBA{0x9c, 0xa5, 0xe4, 255}})
 	draw.Draw(img, img.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
 	const radius, side = 130.0, 62.0
-	for y := range cardHeight {
-		for x := range cardWidth {
+	const reach = int(radius) + 1
+	for y := cardHeight/2 - reach; y < cardHeight/2+reach; y++ {
+		for x := cardWidth/2 - reach; x < cardWidth/2+reach; x++ {
 			dx, dy := float64(x)-cardWidth/2, float64(y)-cardHeight/2
 			inside := radius - math.Hypot(dx, dy)
 			// The sign is what lies right of its back and between its two slopes.
