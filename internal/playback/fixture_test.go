@@ -251,7 +251,7 @@ func settled(st playback.State) bool {
 			return false
 		}
 	}
-	return !st.Working
+	return !st.Working && st.Planned
 }
 
 // done waits until nothing is under way.

@@ -44,6 +44,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.store.Release(ctx, s.o.Owner, maxCuts, now, media.Failed, "the server ended each time while it worked on this"); err != nil {
 		return err
 	}
+	defer s.tell()
 	if s.o.Maker == nil {
 		return nil
 	}

@@ -32,13 +32,14 @@ type State struct {
 	// browsers. Reason is why nothing plays and, unless Working, nothing will.
 	Working bool
 	Reason  media.Reason
+	// Planned says that it is settled what is made of it: what stands neither in Assets nor
+	// in Jobs will not come.
+	Planned bool
 	// Assets are in order of name, Jobs in that of urgency, those that are done left out.
 	Assets []Asset
 	Jobs   []Job
 	// Tag changes with everything above.
 	Tag string
-
-	stored bool // Info is from the store: every job that there will be is there
 }
 
 // Asset finds one that was made.
@@ -88,7 +89,7 @@ func (s *Service) State(ctx context.Context, k message.Key) (State, error) {
 	st := State{Complete: m.Complete, Play: media.PlayNone}
 	switch {
 	case m.Complete && m.Head.MediaBytes == 0:
-		st.Known, st.stored = true, true // an empty file is no recording
+		st.Known, st.Planned = true, true // an empty file is no recording
 	case m.Media != (blob.ID{}):
 		if err := s.load(ctx, m, &st); err != nil {
 			return State{}, err
@@ -107,7 +108,7 @@ func (s *Service) State(ctx context.Context, k message.Key) (State, error) {
 // load reads what is stored of the media.
 func (s *Service) load(ctx context.Context, m message.Message, st *State) error {
 	l, err := s.store.Look(ctx, m.Media)
-	st.Known, st.stored, st.Info, st.Assets, st.Jobs = l.Known, l.Known, l.Info, l.Assets, l.Jobs
+	st.Known, st.Planned, st.Info, st.Assets, st.Jobs = l.Known, l.Known, l.Info, l.Assets, l.Jobs
 	return err
 }
 
@@ -160,12 +161,14 @@ func (st *State) conclude() {
 	if st.Known {
 		st.Verdict = media.Judge(st.Info)
 	}
-	probe, probing := st.Job(media.Probe)
+	probe, ok := st.Job(media.Probe)
+	failed := !st.Known && ok && probe.State == Failed
+	st.Planned = st.Planned || failed
 	switch {
 	case st.Verdict.Play == media.PlayOriginal || st.Verdict.Play == media.PlayView:
 		st.Play = st.Verdict.Play
 		st.Working = st.pending(media.Rendition)
-	case !st.Known && probing && probe.State == Failed:
+	case failed:
 		st.Reason = probe.Code
 		st.Verdict = media.Verdict{Play: media.PlayNone, Reason: probe.Code, Detail: probe.Reason}
 	case !st.Known:
@@ -186,7 +189,7 @@ func (st *State) conclude() {
 func (st *State) waitForRendition() {
 	j, failed := st.Job(media.Rendition)
 	switch {
-	case st.pending(media.Rendition), !failed && !st.stored:
+	case st.pending(media.Rendition), !failed && !st.Planned:
 		st.Working = true // or its job is about to be made
 	case failed:
 		st.Reason = j.Code
@@ -197,7 +200,7 @@ func (st *State) waitForRendition() {
 
 func (st State) tag() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%t %t %+v %+v %s %t %s\n", st.Complete, st.Known, st.Info, st.Verdict, st.Play, st.Working, st.Reason)
+	fmt.Fprintf(h, "%t %t %t %+v %+v %s %t %s\n", st.Complete, st.Known, st.Planned, st.Info, st.Verdict, st.Play, st.Working, st.Reason)
 	for _, a := range st.Assets {
 		fmt.Fprintf(h, "%s %s\n", a.Name, a.Object)
 	}
