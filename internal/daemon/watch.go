@@ -15,11 +15,14 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/ffmpeg"
 	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/keyring"
 	"github.com/videoactivmail/vam/internal/localblob"
+	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/portowner"
+	"github.com/videoactivmail/vam/internal/sandbox"
 	"github.com/videoactivmail/vam/internal/web"
 )
 
@@ -44,6 +47,10 @@ func (d *Daemon) composeWatch(ctx context.Context) error {
 	o := playback.Options{
 		Messages: d.messages, Blobs: d.blobs, Owner: owner(), Quick: c.Media.Quick, Long: c.Media.Long, Now: d.o.Now, Log: d.log,
 	}
+	o.Maker, o.Missing, err = d.maker(ctx)
+	if err != nil {
+		return err
+	}
 	scratch, err := localblob.OpenScratch(filepath.Join(c.DataDir, scratchFolder))
 	if err != nil {
 		return vam.Wrap(vam.KindOf(err), err, "the data folder %s cannot be used", c.DataDir)
@@ -60,6 +67,48 @@ func (d *Daemon) composeWatch(ctx context.Context) error {
 		Stopping: d.winding, Now: d.o.Now, Log: d.log,
 	})
 	return err
+}
+
+// maker is ffmpeg in its sandbox. Without one the reason is given, and said in the log: the
+// server runs, and originals play.
+func (d *Daemon) maker(ctx context.Context) (playback.Maker, media.Reason, error) {
+	tool, err := OpenMaker(ctx, d.o.Config.Media, d.o.Sandbox)
+	if err == nil {
+		d.log.Info("recordings are worked on", "ffmpeg", tool.Version(), "confined", tool.Box().Confined())
+		return maker{tool}, "", nil
+	}
+	if ctx.Err() != nil {
+		return nil, "", ctx.Err()
+	}
+	reason := media.ReasonOf(err)
+	if reason == "" {
+		reason = media.NoFFmpeg
+	}
+	d.log.Warn("nothing is made of recordings; originals play as they are", "reason", reason, "err", err)
+	return nil, reason, nil
+}
+
+// maker lets ffmpeg work for package playback, which does not know it.
+type maker struct{ *ffmpeg.Tool }
+
+// Make implements playback.Maker.
+func (m maker) Make(ctx context.Context, w media.Work, info media.Info, path, dir string, progress func(float64)) ([]playback.File, error) {
+	files, err := m.Tool.Make(ctx, w, info, path, dir, progress)
+	out := make([]playback.File, len(files))
+	for i, f := range files {
+		out[i] = playback.File{Name: f.Name, Type: f.Type, Width: f.Width, Height: f.Height}
+	}
+	return out, err
+}
+
+// OpenMaker opens ffmpeg in a sandbox as the configuration says. The error has the
+// media.Reason for which nothing can be made.
+func OpenMaker(ctx context.Context, c config.Media, l sandbox.Launcher) (*ffmpeg.Tool, error) {
+	box, err := sandbox.New(ctx, sandbox.Options{Launcher: l, AllowUnconfined: c.Unconfined})
+	if err != nil {
+		return nil, media.Refuse(media.NoSandbox, err)
+	}
+	return ffmpeg.Open(ctx, ffmpeg.Options{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, Box: box})
 }
 
 // linkURL is the link that has a token.
