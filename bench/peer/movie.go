@@ -130,3 +130,16 @@ func (e *Edition) ReadAt(p []byte, at int64) (n int, err error) {
 
 // Close closes the file.
 func (e *Edition) Close() error { return e.file.Close() }
+
+// CopyToHLS packages a recording for HLS in fragmented MP4 with ffmpeg, without encoding
+// it again: what most people run. Errors: ErrMissing.
+func CopyToHLS(ctx context.Context, file File, dir string) error {
+	bin, err := find("ffmpeg")
+	if err != nil {
+		return err
+	}
+	return ffmpeg(
+		ctx, bin, "-i", file.Path, "-c", "copy", "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4",
+		"-hls_segment_filename", filepath.Join(dir, "%d.m4s"), filepath.Join(dir, "index.m3u8"),
+	)
+}

@@ -61,6 +61,8 @@ func figures() []figure {
 		{"again", "octets for media that are there already", measureAgain},
 		{"first", "the first playable part", measureFirst},
 		{"playable", "until a recording plays", measurePlayable},
+		{"view", "packaging without a copy", measureView},
+		{"page", "the watch page over a slow line", measurePage},
 		{"static", "serving to browsers", measureStatic},
 		{"viewers", "memory of many slow viewers", measureViewers},
 		{"memory", "memory in a large transfer", measureMemory},
