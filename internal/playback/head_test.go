@@ -5,10 +5,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/hosttest"
 	"github.com/videoactivmail/vam/internal/isobmff/isobmfftest"
 	"github.com/videoactivmail/vam/internal/media"
+	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/playback"
 )
 
@@ -47,8 +50,12 @@ func (h *house) arriving(content []byte) *hosttest.Recording {
 	r := hosttest.NewRecording(h.TB, "a.example", h.Clock.Now())
 	r.AddFile(content, 256)
 	r.Seal()
-	h.Follower(r)
-	_, err := h.Messages.Follow(h.Context(), r.Key, 0, r.Lines(0, r.Size()), r.Checkpoint(r.Size()))
+	_, _, err := h.Messages.Create(h.Context(), message.Message{
+		Key: r.Key, State: vam.Live, Kind: vam.Video, Author: vam.Address{Local: "alice", Domain: r.Key.Origin}, PublicKey: r.Public(),
+		Created: h.Clock.Now(), SentAt: h.Clock.Now(), Head: message.Head{State: vam.Live},
+	}, nil)
+	h.ok(err)
+	_, err = h.Messages.Follow(h.Context(), r.Key, 0, r.Lines(0, r.Size()), r.Checkpoint(r.Size()))
 	h.ok(err)
 	return r
 }
@@ -153,6 +160,7 @@ func TestTail(t *testing.T) {
 
 // Whatever a stranger sends as a recording has a state.
 func FuzzHead(f *testing.F) {
+	shared := newHouse(f)
 	for _, last := range []bool{false, true} {
 		f.Add(voice(last))
 		f.Add(voice(last)[:300])
@@ -163,7 +171,8 @@ func FuzzHead(f *testing.F) {
 		if len(content) == 0 || len(content) > 1<<16 {
 			return
 		}
-		h := newHouse(t)
+		h := &house{TB: t, Host: shared.Host, s: shared.s}
+		h.Clock.Advance(time.Millisecond)
 		r := h.arriving(content)
 		h.arrive(r, 0, len(content))
 		if st := h.state(r.Key); st.Known && st.Verdict.Play == "" || !st.Known && !st.Working {
