@@ -7,16 +7,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/grant"
-	"github.com/videoactivmail/vam/internal/hosttest"
-	"github.com/videoactivmail/vam/internal/mailauth/mailauthtest"
 	"github.com/videoactivmail/vam/internal/media"
-	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/submission"
 	"github.com/videoactivmail/vam/internal/web"
 	"github.com/videoactivmail/vam/internal/web/webtest"
@@ -95,101 +90,18 @@ func TestTakenBackMeanwhile(t *testing.T) {
 	}
 }
 
-// transfer is a message of another server that arrives as far as it is let.
-type transfer struct {
-	*webtest.Door
-	away *hosttest.Away
-	rec  *hosttest.Recording
-	link grant.Link
-	key  message.Key
-
-	mu    sync.Mutex
-	open  bool
-	gate  chan struct{}
-	bytes int64
-}
-
-// newTransfer begins one: media is served until so many octets went out, and more after
-// more is called.
-func newTransfer(t *testing.T, content []byte, first int64) *transfer {
-	t.Helper()
-	x := &transfer{away: new(hosttest.Away), gate: make(chan struct{}), bytes: first}
-	zone := new(mailauthtest.Zone)
-	x.Door = webtest.New(t, webtest.Options{Host: hosttest.Options{Zone: zone, Peers: x.away, Lanes: 1, Chunk: 4000}})
-	x.away.Fail = func(op string) error {
-		if op != "media" || x.away.MediaBytes() < first {
-			return nil
-		}
-		<-x.gate
-		return nil
-	}
-	x.rec = hosttest.NewRecording(t, "a.example", x.Clock.Now())
-	x.rec.AddFile(content, 1000)
-	x.rec.Seal()
-	x.away.Add(x.rec)
-	offer := x.rec.Offer(mailauthtest.Signer(t, zone, "a.example"), x.Clock.Now(), x.rec.Size(), x.Alice.Address)
-	body, err := offer.Marshal(x.Messages.Limits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := activmail.ParseOffer(body, x.Messages.Limits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := x.Reception.Offer(t.Context(), parsed, body); err != nil {
-		t.Fatal(err)
-	}
-	x.key = x.rec.Key
-	x.link = x.Link(x.key, grant.Terms{})
-	done := make(chan struct{})
-	go func() { defer close(done); x.Work(context.Background()) }()
-	t.Cleanup(func() { x.more(); <-done })
-	x.awaitBytes(t, first)
-	return x
-}
-
-// awaitBytes returns when so much has arrived.
-func (x *transfer) awaitBytes(t *testing.T, n int64) {
-	t.Helper()
-	for {
-		m, err := x.Messages.OpenMedia(t.Context(), x.key)
-		if err == nil {
-			total := m.Total()
-			_ = m.Close()
-			if total >= n {
-				return
-			}
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal("it does not arrive")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}
-
-// more lets the rest come.
-func (x *transfer) more() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.open {
-		x.open = true
-		close(x.gate)
-	}
-}
-
 // TestArriving: as soon as the length is known there are ranges, of what is not here yet
 // too; they are waited for.
 func TestArriving(t *testing.T) {
 	content := noise(100_000)
-	x := newTransfer(t, content, 20_000)
-	page := x.Get(x.URL(x.link, ""))
+	x := webtest.NewTransfer(t, content, 20_000)
+	page := x.Get(x.URL(x.Grant, ""))
 	wantWords(t, page, "This message is still arriving:", "of 100 kB are here.", "clip.mp4, 100 kB", "data-live", "<noscript>")
-	head := x.Do(http.MethodHead, x.URL(x.link, "original"), nil)
+	head := x.Do(http.MethodHead, x.URL(x.Grant, "original"), nil)
 	if head.Header.Get("Content-Length") != "100000" || head.Header.Get("ETag") == "" {
 		t.Errorf("HEAD: %v", head.Header)
 	}
-	whole := stream(t, x.Door, x.URL(x.link, "original"))
+	whole := stream(t, x.Door, x.URL(x.Grant, "original"))
 	readExactly(t, whole.Body, content[:1000])
 	// What is waited for comes without its headers until there is something: the request
 	// is made from a goroutine of its own.
@@ -199,7 +111,7 @@ func TestArriving(t *testing.T) {
 	}
 	middle := make(chan part, 1)
 	go func() {
-		r, _ := http.NewRequest(http.MethodGet, x.URL(x.link, "original"), nil)
+		r, _ := http.NewRequest(http.MethodGet, x.URL(x.Grant, "original"), nil)
 		r.Header.Set("Range", "bytes=60000-60999")
 		a, err := x.Server.Client().Do(r)
 		if err != nil {
@@ -210,7 +122,7 @@ func TestArriving(t *testing.T) {
 		body, _ := io.ReadAll(a.Body)
 		middle <- part{a.StatusCode, body}
 	}()
-	x.more()
+	x.More()
 	if p := <-middle; p.status != http.StatusPartialContent || !bytes.Equal(p.body, content[60000:61000]) {
 		t.Errorf("a range that was waited for: %d, %d octets", p.status, len(p.body))
 	}
@@ -218,25 +130,25 @@ func TestArriving(t *testing.T) {
 	if err != nil || !bytes.Equal(rest, content[1000:]) {
 		t.Errorf("the rest has %d octets: %v", len(rest), err)
 	}
-	if got := x.Get(x.URL(x.link, "original")).Header.Get("ETag"); got != head.Header.Get("ETag") {
+	if got := x.Get(x.URL(x.Grant, "original")).Header.Get("ETag"); got != head.Header.Get("ETag") {
 		t.Errorf("the ETag was %s and is %s", head.Header.Get("ETag"), got)
 	}
 }
 
 // TestStalled: since when nothing arrives is said after a while, in the reader's words.
 func TestStalled(t *testing.T) {
-	x := newTransfer(t, noise(100_000), 20_000)
+	x := webtest.NewTransfer(t, noise(100_000), 20_000)
 	seen := x.Clock.Now()
-	wantWords(t, x.Get(x.URL(x.link, "")), "is still arriving")
+	wantWords(t, x.Get(x.URL(x.Grant, "")), "is still arriving")
 	x.Clock.Advance(web.StallAfter + time.Second)
-	page := x.Get(x.URL(x.link, ""))
+	page := x.Get(x.URL(x.Grant, ""))
 	wantWords(t, page, "nothing more has arrived since <time datetime=\""+seen.UTC().Format(time.RFC3339), ". It goes on by itself")
 	var s struct {
 		Sentence, Since, After string
 		Percent                int
 		Live, Playable         bool
 	}
-	a := x.Get(x.URL(x.link, "state"))
+	a := x.Get(x.URL(x.Grant, "state"))
 	if err := json.Unmarshal([]byte(a.Body), &s); err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,13 @@
 // line on standard output, until the input ends. The first line is {"executable": path,
 // "hosts": "MAP …"}; hosts is Chromium's --host-resolver-rules, "" for none. A job is
 //
-//   {"url": …, "press": true, "throttle": {"down": octets/s, "latency": ms, "cpu": factor}}
+//   {"url": …, "cpu": how many times slower the processor shall seem}
 //
-// and its answer has times in ms after the navigation began (until its first picture was
-// shown, "frameMs", with "press" after play was called as soon as there was a player), and
-// what went over the network before that. Every job has a browser context of its own: no
-// cache, no connection, no ticket of another one.
+// Play is pressed as soon as the page is there. The answer has times in ms after the
+// navigation began, "frameMs" until the first picture was shown, and what went over the
+// network before that. Every job has a browser context of its own: no cache, no connection,
+// no ticket of another one. (The browser's own throttle of the network lets video pass: slow
+// lines are made outside of it.)
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
 
@@ -29,7 +30,7 @@ const browser = await puppeteer.launch({
 
 // In the page, before anything of it: waits for the player, presses play, notes the
 // first picture.
-function watch(press) {
+function watch() {
   const seen = { playerMs: 0, pressedMs: 0, frameMs: 0, error: "" };
   globalThis.__seen = seen;
   let player;
@@ -43,7 +44,7 @@ function watch(press) {
   };
   const begin = () => {
     found();
-    if (!press || !player || seen.pressedMs) return;
+    if (!player || seen.pressedMs) return;
     seen.pressedMs = performance.now();
     const sign = document.querySelector("#start:not([hidden])");
     if (sign) sign.click();
@@ -53,37 +54,38 @@ function watch(press) {
   document.addEventListener("DOMContentLoaded", () => setTimeout(begin, 0));
 }
 
-// count notes what comes over the network, until it is asked.
+// count notes what comes over the network. The answer's sum is of what came until then:
+// headers and bodies as they were sent, or, of what is still on its way, bodies as they
+// are read.
 async function count(cdp) {
-  const kinds = new Map();
-  const total = { requests: 0, octets: 0, mediaRequests: 0, mediaOctets: 0 };
-  const add = (id, n) => { if (kinds.get(id) === "Media") total.mediaOctets += n; else total.octets += n; };
-  cdp.on("Network.requestWillBeSent", (e) => {
-    if (e.request.url.startsWith("data:")) return;
-    kinds.set(e.requestId, e.type);
-    if (e.type === "Media") total.mediaRequests++; else total.requests++;
-  });
-  cdp.on("Network.responseReceived", (e) => add(e.requestId, Math.max(0, e.response.encodedDataLength)));
-  cdp.on("Network.dataReceived", (e) => add(e.requestId, e.encodedDataLength || e.dataLength));
+  const seen = new Map();
+  cdp.on("Network.requestWillBeSent", (e) => { if (!e.request.url.startsWith("data:")) seen.set(e.requestId, { media: e.type === "Media", octets: 0 }); });
+  const on = (event, f) => cdp.on(event, (e) => { if (seen.has(e.requestId)) f(seen.get(e.requestId), e); });
+  on("Network.responseReceived", (r, e) => { r.octets += Math.max(0, e.response.encodedDataLength); });
+  on("Network.dataReceived", (r, e) => { r.octets += e.dataLength; });
+  on("Network.loadingFinished", (r, e) => { r.octets = e.encodedDataLength; });
   await cdp.send("Network.enable");
-  return total;
+  return () => {
+    const total = { requests: 0, octets: 0, mediaRequests: 0, mediaOctets: 0 };
+    for (const { media, octets } of seen.values()) {
+      total[media ? "mediaRequests" : "requests"]++;
+      total[media ? "mediaOctets" : "octets"] += octets;
+    }
+    return total;
+  };
 }
 
-async function run({ url, press, throttle, timeout = 60_000 }) {
+async function run({ url, cpu = 1, timeout = 60_000 }) {
   const context = await browser.createBrowserContext();
   try {
     const page = await context.newPage();
     const cdp = await page.createCDPSession();
     const total = await count(cdp);
-    await page.evaluateOnNewDocument(watch, press ?? true);
-    if (throttle) {
-      const { down, latency = 0, cpu = 1 } = throttle;
-      await cdp.send("Network.emulateNetworkConditions", { offline: false, latency, downloadThroughput: down, uploadThroughput: down });
-      await cdp.send("Emulation.setCPUThrottlingRate", { rate: cpu });
-    }
+    await page.evaluateOnNewDocument(watch);
+    if (cpu > 1) await cdp.send("Emulation.setCPUThrottlingRate", { rate: cpu });
     await page.goto(url, { waitUntil: "domcontentloaded", timeout });
     await page.waitForFunction(() => globalThis.__seen.frameMs || globalThis.__seen.error, { timeout, polling: 10 });
-    const before = { ...total };
+    const before = total();
     const seen = await page.evaluate(() => ({
       ...globalThis.__seen, source: document.querySelector("video").currentSrc,
       paintMs: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,

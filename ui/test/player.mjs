@@ -8,16 +8,57 @@ export async function startPlayer(page, job) {
   const sign = await page.$("#start:not([hidden])");
   const began = Date.now();
   if (sign) await sign.click();
+  else if (job.noScript) await page.click("#player"); // the browser's own controls take it
   else await page.evaluate(() => document.getElementById("player").play().catch(() => {}));
-  const ready = await page.waitForFunction(
-    () => { const p = document.getElementById("player"); return p.error ? "error" : p.currentTime > 0 && p.readyState >= 2 ? "plays" : false; },
-    { timeout: limit, polling: 20 },
-  ).then((h) => h.jsonValue(), (e) => String(e));
-  return { by: sign ? "sign" : "script", firstMs: Date.now() - began, ready };
+  const ready = await poll(limit, () => page.evaluate(() => {
+    const p = document.getElementById("player");
+    return p.error ? "error" : p.currentTime > 0 && p.readyState >= 2 ? "plays" : "";
+  }));
+  return { by: sign ? "sign" : job.noScript ? "click" : "script", firstMs: Date.now() - began, ready };
+}
+
+const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+
+// poll asks again and again until there is an answer; timers of a page without script do not
+// run.
+async function poll(limit, ask) {
+  for (const end = Date.now() + limit; Date.now() < end; await pause(15)) {
+    const answer = await ask();
+    if (answer) return answer;
+  }
+  return `nothing happened within ${limit} ms`;
+}
+
+// inspectPlain is inspectPlayer for a page without script: a few looks from outside.
+async function inspectPlain(page, { playMs = 2000 }) {
+  const look = () => page.evaluate(() => {
+    const player = document.getElementById("player");
+    const canvas = document.createElement("canvas");
+    canvas.width = 64;
+    canvas.height = 36;
+    const c = canvas.getContext("2d");
+    c.drawImage(player, 0, 0, 64, 36);
+    const data = c.getImageData(0, 0, 64, 36).data;
+    let hash = 0, light = 0;
+    for (const v of data) {
+      hash = (hash * 31 + v) | 0;
+      light += v / data.length;
+    }
+    return {
+      hash, light, at: player.currentTime, ended: player.ended, paused: player.paused, src: player.currentSrc, duration: player.duration,
+      width: player.videoWidth, height: player.videoHeight, audioBytes: player.webkitAudioDecodedByteCount ?? -1, frames: player.getVideoPlaybackQuality().totalVideoFrames,
+      error: player.error ? `${player.error.code} ${player.error.message}` : "",
+    };
+  });
+  const looks = [await look()];
+  for (const end = Date.now() + playMs; Date.now() < end; await pause(100)) looks.push(await look());
+  const last = looks.at(-1);
+  return { ...last, first: looks[0].at, reached: last.at, pictures: new Set(looks.map((l) => l.hash)).size, light: Math.max(...looks.map((l) => l.light)) };
 }
 
 // inspectPlayer watches it play for job.playMs (or to its end) and reports facts.
 export async function inspectPlayer(page, job) {
+  if (job.noScript) return inspectPlain(page, job);
   return page.evaluate(async ({ playMs, seek }) => {
     const player = document.getElementById("player");
     const video = player.tagName === "VIDEO";
