@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -12,9 +13,13 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/blob"
 	"github.com/videoactivmail/vam/internal/delivery"
+	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
+	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/sqlite"
 )
@@ -53,6 +58,14 @@ WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
 INSERT INTO job (kind, key, domain, attempts, next_at, deadline, created, reason, owner, until, again)
 SELECT 'offer', 'j' || i, CASE i % 3 WHEN 0 THEN 'busy.example' WHEN 1 THEN 'down.example' ELSE 'd' || i || '.example' END, 0,
 	CASE i % 3 WHEN 2 THEN 9000000000 + i ELSE i END, 0, i, '', '', 0, 0 FROM n;
+INSERT INTO link (id, account, message, key, address, sum, maker, created, expires) SELECT unhex(printf('%032x', id)), 1, id, 'amy@away.example', 'amy@away.example', unhex(printf('%064x', id)), 7, id, 0 FROM message;
+INSERT INTO play SELECT id, 'a', 1, 0.5 FROM link;
+INSERT INTO media_info SELECT id, '{}', 1 FROM media;
+INSERT INTO media_asset SELECT id, 'poster.jpg', randomblob(16), 'image/jpeg', 1, 1, 1, 'poster' FROM media;
+INSERT INTO media_job (media, work, class, priority, state, next_at, created, changed) SELECT id, 'poster', 'quick', 0, 'done', 1, 1, 1 FROM media;
+INSERT INTO media_job (media, work, class, priority, state, next_at, created, changed) SELECT id, 'peaks', 'quick', 1, 'failed', 1, 1, 1 FROM media;
+INSERT INTO media_job (media, work, class, priority, state, next_at, created, changed) SELECT id, 'preview', 'quick', 2, 'waiting', 9000000000, 1, 1 FROM media;
+INSERT INTO media_job (media, work, class, priority, state, next_at, created, changed) SELECT id, 'rendition', 'long', 3, 'waiting', 1, 1, 1 FROM media;
 INSERT INTO destination VALUES ('down.example', 3, 8000000000, '');
 `
 
@@ -112,6 +125,7 @@ func everyDay(t *testing.T, db *sqlite.DB, n int, now time.Time) map[string]func
 	}
 	identity := activmail.Hash{}
 	identity[31] = 1
+	linkID, mediaID := grant.ID{15: 1}, blob.ID{15: 1}
 	return map[string]func(context.Context) error{
 		"a look for work": func(ctx context.Context) error {
 			jobs, err := db.Queue().Lease(ctx, want)
@@ -193,6 +207,49 @@ func everyDay(t *testing.T, db *sqlite.DB, n int, now time.Time) map[string]func
 			h := m.Head
 			h.Lines++
 			return db.Messages().AppendLines(ctx, last, m.Head.Lines, []message.Line{{N: m.Head.Lines, Raw: []byte{1}}}, h, nil)
+		},
+
+		"a link": func(ctx context.Context) error { return third(db.Grants().GrantBySum(ctx, activmail.Sum(identity))) },
+		"its plays": func(ctx context.Context) error {
+			return db.Grants().SavePlay(ctx, linkID, grant.Play{Session: "a", At: now})
+		},
+		"a password": func(ctx context.Context) error {
+			return errors.Join(db.Grants().Try(ctx, linkID, now), db.Grants().Solved(ctx, linkID))
+		},
+		"the links of a message": func(ctx context.Context) error { return second(db.Grants().Grants(ctx, 1, last)) },
+		"the same link again": func(ctx context.Context) error {
+			g := grant.Grant{ID: grant.NewID(), Account: 1, Key: last, Rcpt: vam.Address{Local: "amy", Domain: "away.example"}}
+			_, _, added, err := db.Grants().AddGrant(ctx, g, grant.Secret{Maker: 7})
+			if added {
+				t.Error("the link was not found")
+			}
+			return err
+		},
+		"what plays":     func(ctx context.Context) error { return second(db.Playback().Look(ctx, mediaID)) },
+		"an asset":       func(ctx context.Context) error { return second(db.Playback().Asset(ctx, mediaID, "poster.jpg")) },
+		"new media":      func(ctx context.Context) error { return second(db.Playback().Fresh(ctx, 10)) },
+		"the first work": func(ctx context.Context) error { return second(db.Playback().Jobs(ctx, playback.Filter{Limit: 10})) },
+		"the failed work": func(ctx context.Context) error {
+			return second(db.Playback().Jobs(ctx, playback.Filter{State: playback.Failed, Limit: 10}))
+		},
+		"when work is due": func(ctx context.Context) error { return second(db.Playback().NextDue(ctx, media.Quick, now)) },
+		"known objects":    func(ctx context.Context) error { return second(db.Retention().HasMedia(ctx, blob.NewID())) },
+		"no work that is due": func(ctx context.Context) error {
+			_, ok, err := db.Playback().Lease(ctx, playback.Want{Owner: "me", Class: media.Quick, Now: now, Until: now.Add(time.Minute)})
+			if ok {
+				t.Error("work was leased before its time")
+			}
+			return err
+		},
+		"work with a backlog": func(ctx context.Context) error {
+			j, ok, err := db.Playback().Lease(ctx, playback.Want{Owner: "me", Class: media.Long, Now: now, Until: now.Add(time.Minute)})
+			if err != nil || !ok {
+				return fmt.Errorf("leased: %v, %w", ok, err)
+			}
+			if err := db.Playback().Renew(ctx, "me", j.ID, 0.5, now.Add(time.Minute)); err != nil {
+				return err
+			}
+			return db.Playback().Finish(ctx, "me", j.ID, playback.Outcome{At: now})
 		},
 
 		"a sweep": func(ctx context.Context) error {
