@@ -30,8 +30,6 @@ func decoders(codec string) []string {
 		return []string{"ssa", "ass"}
 	case "subrip":
 		return []string{"subrip", "srt"}
-	case "vp8", "vp9":
-		return []string{codec}
 	}
 	return []string{codec}
 }
@@ -50,9 +48,15 @@ func whitelist(types ...media.TrackType) string {
 // maxStreams is more than a recording has; MaxTracks is judged later, with a reason.
 const maxStreams = "64"
 
+// beside are decoders that ffprobe needs to open a file with cover art or pictures of text,
+// of which nothing is made: it gives up on a track that it may not decode.
+const beside = ",png,pgssub,dvdsub,dvbsub"
+
 // reading are the arguments before an input: nothing but this one file, in this one
 // container, with decoders of the list.
-func reading(container string) []string {
+func reading(container string) []string { return restrict(container, "") }
+
+func restrict(container, more string) []string {
 	d := demuxer(container)
-	return []string{"-protocol_whitelist", "file", "-format_whitelist", d, "-codec_whitelist", whitelist(media.Video, media.Audio, media.Text), "-max_streams", maxStreams, "-f", d}
+	return []string{"-protocol_whitelist", "file", "-format_whitelist", d, "-codec_whitelist", whitelist(media.Video, media.Audio, media.Text) + more, "-max_streams", maxStreams, "-f", d}
 }

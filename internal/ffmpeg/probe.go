@@ -31,7 +31,7 @@ func (t *Tool) Probe(ctx context.Context, path string) (media.Info, error) {
 		return media.Info{Container: container, Size: size}, nil
 	}
 	out, said := &head{limit: maxJSON}, &head{limit: 1 << 16}
-	args := append([]string{"-hide_banner", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters", "-max_pixels", strconv.Itoa(media.MaxPixels)}, reading(container)...)
+	args := append([]string{"-hide_banner", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters", "-max_pixels", strconv.Itoa(media.MaxPixels)}, restrict(container, beside)...)
 	_, err = t.box.Run(ctx, sandbox.Command{Path: t.ffprobe, Args: append(args, "-i", "file:"+path), Read: []string{path}, Stdout: out, Stderr: said, Bounds: quickBounds()})
 	if err != nil {
 		return media.Info{}, judged(ctx, err, said.String())
@@ -95,7 +95,7 @@ func doubtful(i media.Info) bool {
 func (t *Tool) measure(ctx context.Context, path string, i *media.Info) error {
 	said := &head{limit: 1 << 16}
 	r, w := io.Pipe()
-	args := append([]string{"-hide_banner", "-v", "error", "-of", "csv=p=0", "-show_entries", "packet=pts_time,duration_time"}, reading(i.Container)...)
+	args := append([]string{"-hide_banner", "-v", "error", "-of", "csv=p=0", "-show_entries", "packet=pts_time,duration_time"}, restrict(i.Container, beside)...)
 	done := make(chan [2]float64, 1)
 	go func() { done <- span(r) }()
 	_, err := t.box.Run(ctx, sandbox.Command{Path: t.ffprobe, Args: append(args, "-i", "file:"+path), Read: []string{path}, Stdout: w, Stderr: said, Bounds: longBounds(media.Info{})})

@@ -107,6 +107,22 @@ func TestProbeUnknownDuration(t *testing.T) {
 	}
 }
 
+// TestCoverArt: a picture on the sleeve is no video, and is not in the way.
+func TestCoverArt(t *testing.T) {
+	tool := open(t)
+	path := synthesize(t, "song.mp3", args(sound(), []string{"-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.1:rate=10"}, []string{"-map", "0", "-map", "1", "-frames:v", "1", "-c:v", "png", "-disposition:v", "attached_pic"})...)
+	i, err := tool.Probe(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i.Kind() != vam.Voice || i.Audio() == nil || len(i.Tracks) != 2 {
+		t.Errorf("Probe = %+v", i)
+	}
+	if _, err := tool.Make(t.Context(), media.NewWork(media.Peaks), i, path, t.TempDir(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	if _, err := ffmpeg.Open(t.Context(), ffmpeg.Options{}); media.ReasonOf(err) != media.NoSandbox || vam.KindOf(err) != vam.Unavailable {
 		t.Errorf("without a sandbox: %v", err)

@@ -167,6 +167,8 @@ func judged(ctx context.Context, err error, said string) error {
 		return media.Refuse(media.Expensive, cause)
 	case x.Signal == "SIGKILL":
 		return vam.Wrap(vam.Unavailable, cause, "work on a recording was ended from outside; it is tried again")
+	case strings.Contains(said, "not on whitelist"):
+		return media.Refuse(media.Unsupported, cause)
 	case encrypted(said):
 		return media.Refuse(media.Encrypted, cause)
 	}
