@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/submission"
@@ -87,6 +88,62 @@ func TestTakenBackMeanwhile(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(a.Body); err == nil {
 		t.Errorf("the body ended as if it were whole, after %d more octets", len(rest))
+	}
+}
+
+// TestTakenBackWhileSent: the same of what is all here, and of a link that ends.
+func TestTakenBackWhileSent(t *testing.T) {
+	const size = 48 << 20 // more than sockets hold
+	for name, end := range map[string]func(*webtest.Door, grant.Link){
+		"message": func(d *webtest.Door, l grant.Link) {
+			if _, err := d.Submission.Revoke(context.Background(), d.Alice, l.Key); err != nil {
+				t.Error(err)
+			}
+		},
+		"link": func(d *webtest.Door, l grant.Link) {
+			if _, err := d.Grants.Revoke(context.Background(), d.Alice.ID, l.ID); err != nil {
+				t.Error(err)
+			}
+			d.Clock.Advance(time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := webtest.New(t, webtest.Options{})
+			_, link := sent(t, d, size)
+			a := stream(t, d, d.URL(link, "original"))
+			readExactly(t, a.Body, noise(size)[:1000])
+			end(d, link)
+			if n, err := io.Copy(io.Discard, a.Body); err == nil {
+				t.Errorf("all of it was sent, %d octets", n)
+			}
+		})
+	}
+}
+
+// TestSentPoster: a picture that was sent along is there before anything was made.
+func TestSentPoster(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	jpeg := append([]byte("\xff\xd8\xff\xe0\x00\x10JFIF\x00"), noise(500)...)
+	for name, tc := range map[string]struct {
+		kind   string
+		data   []byte
+		status int
+	}{
+		"jpeg":     {"image/jpeg", jpeg, http.StatusOK},
+		"a lie":    {"image/jpeg", []byte("<script>alert(1)</script>"), http.StatusNotFound},
+		"not ours": {"image/svg+xml", []byte("<svg onload=alert(1)>"), http.StatusNotFound},
+	} {
+		m := d.Put(submission.Draft{Subject: name})
+		d.Side(m.Key, activmail.Record{Kind: activmail.RecordPoster, ContentType: tc.kind}, tc.data)
+		d.Append(m.Key, noise(100))
+		d.Go(m.Key)
+		link := d.Link(m.Key, grant.Terms{})
+		a := d.Get(d.URL(link, "poster.jpg"))
+		wantStatus(t, a, tc.status)
+		if tc.status == http.StatusOK {
+			wantBody(t, a, jpeg)
+			wantWords(t, d.Get(d.URL(link, "")), "/poster.jpg")
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/grant"
 	"github.com/videoactivmail/vam/internal/mailbox"
+	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/playback"
 )
@@ -197,6 +198,8 @@ func (v *visit) find(rest string) (func() error, string) {
 		return v.playView, read
 	case "hls/index.m3u8":
 		return v.hlsIndex, read
+	case media.PosterFile:
+		return v.poster, read
 	}
 	if name, ok := assetName(rest); ok {
 		return func() error { return v.asset(name) }, read

@@ -88,14 +88,15 @@ func (v *visit) page() error {
 
 func (v *visit) look(m message.Message, st playback.State) (look, error) {
 	a, err := v.arrival(m)
-	return look{state: st, arrival: a, engine: engineOf(v.UserAgent())}, err
+	_, sent := v.sentPoster(m)
+	return look{state: st, arrival: a, engine: engineOf(v.UserAgent()), sentPoster: sent}, err
 }
 
 func (v *visit) build(m message.Message, l look) (*watchPage, error) {
 	base := v.at.base()
 	p := &watchPage{
 		frame: v.frame(), StateURL: base + "/state", PlayedURL: base + "/played", Stage: l.stage(), Live: l.waiting(),
-		Poster: poster(l.state, base), Sources: l.sources(base), Version: l.version(base),
+		Poster: l.poster(base), Sources: l.sources(base), Version: l.version(base),
 	}
 	var err error
 	if p.Status, err = l.status(v.words); err != nil {
@@ -215,7 +216,7 @@ func (v *visit) fileName(m message.Message) (name string, known bool) {
 func (l look) version(base string) string {
 	h := sha256.New()
 	_, board := l.state.Asset(media.StoryboardTableFile)
-	fmt.Fprintln(h, l.stage(), l.sources(base), poster(l.state, base), board, l.state.Reason, l.arrival.failed)
+	fmt.Fprintln(h, l.stage(), l.sources(base), l.poster(base), board, l.state.Reason, l.arrival.failed)
 	for n := range l.state.Info.Texts() {
 		_, ok := l.state.Asset(media.CaptionsFile(n))
 		fmt.Fprintln(h, n, ok)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/videoactivmail/vam/internal/hls"
 	"github.com/videoactivmail/vam/internal/media"
-	"github.com/videoactivmail/vam/internal/playback"
 )
 
 // source is one way to play: the page offers them in order and the browser takes the
@@ -178,7 +177,7 @@ func languageTag(s string) string {
 // assetName is the name of what was made of a recording by the rest of a path.
 func assetName(rest string) (string, bool) {
 	switch rest {
-	case media.PosterFile, media.StoryboardFile, media.StoryboardTableFile, media.PreviewFile, media.PeaksFile:
+	case media.StoryboardFile, media.StoryboardTableFile, media.PreviewFile, media.PeaksFile:
 		return rest, true
 	}
 	if name, ok := strings.CutPrefix(rest, "play/rendition"); ok {
@@ -196,9 +195,9 @@ func digits(s string) bool {
 	return s != "" && len(s) <= 5 && strings.Trim(s, "0123456789") == ""
 }
 
-// poster is the picture before the first play.
-func poster(st playback.State, base string) string {
-	if _, ok := st.Asset(media.PosterFile); !ok {
+// poster is the picture before the first play; "" when there is none.
+func (l look) poster(base string) string {
+	if _, made := l.state.Asset(media.PosterFile); !made && !l.sentPoster {
 		return ""
 	}
 	return base + "/" + media.PosterFile

@@ -52,6 +52,8 @@ type look struct {
 	state   playback.State
 	arrival arrival
 	engine  string
+	// sentPoster says that a picture was sent along.
+	sentPoster bool
 }
 
 // stage says what stands where the player is.

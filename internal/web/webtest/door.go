@@ -144,6 +144,26 @@ func (d *Door) Append(k message.Key, content []byte) {
 	}
 }
 
+// Side adds a record whose blob stands beside the media.
+func (d *Door) Side(k message.Key, r activmail.Record, data []byte) {
+	d.t.Helper()
+	m, err := d.Messages.Get(d.t.Context(), k)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Blob, r.Length = sha256.Sum256(data), vam.Bytes(len(data))
+	if _, err := d.Submission.Upload(d.t.Context(), d.Alice, k, message.Piece{Sum: r.Blob, Length: int64(len(data)), At: -1}, bytes.NewReader(data)); err != nil {
+		d.t.Fatal(err)
+	}
+	line, err := r.MarshalLine()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if _, err := d.Submission.Append(d.t.Context(), d.Alice, k, m.Head.Lines, [][]byte{line}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 func chunks(p []byte, n int) func(func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(p) > 0 {
