@@ -435,6 +435,19 @@ func TestReady(t *testing.T) {
 	if last = v.Ready(func(int64, int64) bool { return true }); last != v.Size() {
 		t.Errorf("%d of %d are ready", last, v.Size())
 	}
+	// One octet that is missing anywhere ends what is ready before its segment.
+	for i := range v.Segments() {
+		for _, p := range v.Pieces(i) {
+			if p.Data != nil {
+				continue
+			}
+			hole := p.Offset + p.Size/2
+			got := v.Ready(func(off, n int64) bool { return hole < off || hole >= off+n })
+			if got != v.Segments()[i].Offset {
+				t.Fatalf("without octet %d, of segment %d, %d are ready", hole, i, got)
+			}
+		}
+	}
 	// Holes between the spans of a segment do not matter.
 	if got := v.Ready(func(_, n int64) bool { return n < 400 }); got == int64(len(v.Head())) {
 		t.Error("nothing is ready")
