@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/videoactivmail/vam/bench/peer"
@@ -29,13 +33,6 @@ type Browser struct {
 	stern *os.File // what it complains about
 }
 
-// Throttle slows a browser down.
-type Throttle struct {
-	Down    int     `json:"down"`    // octets a second, and as many up
-	Latency int     `json:"latency"` // ms that each request waits longer
-	CPU     float64 `json:"cpu"`     // factor
-}
-
 // Visit is how soon a page played. Times are in ms after the navigation began.
 type Visit struct {
 	PaintMS  float64 `json:"paintMs"`  // first contentful paint
@@ -51,9 +48,9 @@ type Visit struct {
 }
 
 // StartBrowser starts Chromium; ui is the folder with its program, whose modules are
-// installed when they are missing, scratch where its profile lies. Hosts are names that
-// it finds elsewhere, as in --host-resolver-rules. Errors: peer.ErrMissing.
-func StartBrowser(ctx context.Context, ui, scratch, hosts string) (_ *Browser, err error) {
+// installed when they are missing, scratch where its profile lies. Names of hosts lead to
+// the addresses that are given. Errors: peer.ErrMissing.
+func StartBrowser(ctx context.Context, ui, scratch string, hosts map[string]netip.AddrPort) (_ *Browser, err error) {
 	executable, err := findBrowser()
 	if err != nil {
 		return nil, err
@@ -93,20 +90,21 @@ func StartBrowser(ctx context.Context, ui, scratch, hosts string) (_ *Browser, e
 		b.cmd = nil
 		return nil, err
 	}
+	var rules []string
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		rules = append(rules, fmt.Sprintf("MAP %s %s", name, hosts[name]))
+	}
 	var hello struct{ Version string }
-	err = b.ask(map[string]string{"executable": executable, "hosts": hosts}, &hello)
+	err = b.ask(map[string]string{"executable": executable, "hosts": strings.Join(rules, ",")}, &hello)
 	b.Version = hello.Version
 	return b, err
 }
 
 // Visit opens a page, presses play at once, and returns when the first picture was shown.
-func (b *Browser) Visit(url string, t *Throttle) (Visit, error) {
+// Its processor seems slower by the factor cpu.
+func (b *Browser) Visit(url string, cpu float64) (Visit, error) {
 	var v Visit
-	err := b.ask(struct {
-		URL      string    `json:"url"`
-		Press    bool      `json:"press"`
-		Throttle *Throttle `json:"throttle,omitempty"`
-	}{url, true, t}, &v)
+	err := b.ask(map[string]any{"url": url, "cpu": cpu}, &v)
 	if err == nil && v.Error != "" {
 		err = errors.New(v.Error)
 	}

@@ -4,19 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+	"time"
 
+	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/bench/pair"
 	"github.com/videoactivmail/vam/bench/peer"
 	"github.com/videoactivmail/vam/bench/race"
-	"github.com/videoactivmail/vam/bench/viewer"
+	"github.com/videoactivmail/vam/internal/netem"
 )
 
-// slowLine is a phone in a train: 1.6 Mbit/s, 150 ms to every answer, a processor that is
-// four times slower than this one.
-func slowLine() *viewer.Throttle { return &viewer.Throttle{Down: 200_000, Latency: 150, CPU: 4} }
+// A phone in a train: its line, and how many times slower than this machine it is.
+const (
+	slowTrip  = 150 * time.Millisecond
+	slowMbits = 1.6
+	slowCPU   = 4
+)
 
-// measurePage weighs the watch page and times it in a slowed browser. The visits give two
-// tables: the time and the octets.
+// slowLine is a link to addr. Little waits in it: a router with a large buffer would put
+// seconds of video before whatever is asked for next.
+func slowLine(addr netip.AddrPort) (*netem.TCPLink, netip.AddrPort, error) {
+	shapes := netem.Even(slowTrip, netem.Megabits(slowMbits))
+	for i := range shapes {
+		shapes[i].Queue = 64 * vam.KiB
+	}
+	l, err := netem.OpenTCP(netem.Config{Listen: "127.0.0.1:0", Target: addr.String(), Shapes: shapes, Seed: 1})
+	if err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	return l, l.Addr().(*net.TCPAddr).AddrPort(), nil
+}
+
+// measurePage weighs the watch page and times it over a slow line in a slowed browser.
+// The visits give two tables: the time and the octets.
 func measurePage(ctx context.Context, b *bench) error {
 	b.expect(0)
 	file, err := b.movie(ctx, peer.Movie{Size: 4_000_000, Rate: 900_000, Width: 854, Height: 480})
@@ -35,17 +56,32 @@ func measurePage(ctx context.Context, b *bench) error {
 	if err := settled(ctx, p, w); err != nil {
 		return err
 	}
-	chrome, err := b.browser(ctx, p)
+	host, addr, _ := p.B.Watch()
+	link, near, err := slowLine(addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = link.Close() }()
+	hosts := map[string]netip.AddrPort{host: near}
+	n, missing := peer.StartSite(ctx, peer.Loopback(b.congestion), file, b.scratch)
+	var bareURL string
+	if missing == nil {
+		defer n.Stop()
+		host, addr, _ := n.Endpoint()
+		link, near, err := slowLine(addr)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = link.Close() }()
+		hosts[host], bareURL = near, "https://"+host+peer.NginxPage
+	}
+	chrome, err := b.browser(ctx, p, hosts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = chrome.Close() }()
-	if _, err := chrome.Visit(w.url, nil); err != nil {
+	if _, err := chrome.Visit(w.url, 1); err != nil {
 		return err
-	}
-	n, missing := peer.StartSite(ctx, peer.Loopback(b.congestion), file, b.scratch)
-	if missing == nil {
-		defer n.Stop()
 	}
 	pages := []struct {
 		name string
@@ -55,14 +91,13 @@ func measurePage(ctx context.Context, b *bench) error {
 			if missing != nil {
 				return "", missing
 			}
-			return n.URL(peer.NginxPage), nil
+			return bareURL, nil
 		}},
 		{watchPage, func() (string, error) { return w.url, nil }},
 	}
-	t := slowLine()
 	took := race.Race{
 		Name: "page", Title: "First picture of a short video over a slow line",
-		Setting: fmt.Sprintf("%s, headless, slowed to %.1f Mbit/s, %d ms more for each request and a processor %g times slower; nothing cached. %.1f MB, 30 s, 480 lines. From the navigation on; play is pressed as soon as the page is there. The watch page has all that was made of the video: poster, storyboard.", chrome.Version, float64(t.Down)*8/1e6, t.Latency, t.CPU, float64(file.Size)/1e6),
+		Setting: fmt.Sprintf("%s, headless, a processor %d times slower than here; %g Mbit/s and %v round trip, by a relay. Nothing cached, no connection. The video has 30 s, 480 lines and %.1f MB. From the navigation on; play is pressed as soon as the page is there. The watch page has all that was made of the video.", chrome.Version, slowCPU, slowMbits, slowTrip, float64(file.Size)/1e6),
 		Unit:    "ms", Smaller: true, Base: nginxBare,
 	}
 	weight := race.Race{
@@ -77,7 +112,7 @@ func measurePage(ctx context.Context, b *bench) error {
 			if err != nil {
 				return race.Sample{}, err
 			}
-			v, err := chrome.Visit(url, t)
+			v, err := chrome.Visit(url, slowCPU)
 			seen[i] = append(seen[i], float64(v.Octets)/1000)
 			return race.Sample{Value: v.FrameMS, Extra: map[string]float64{
 				"first paint ms": v.PaintMS, "requests": float64(v.Requests + v.MediaRequests), "page kB": float64(v.Octets) / 1000, "video kB": float64(v.MediaOctets) / 1000,

@@ -128,7 +128,7 @@ func (b *bench) firstFrame(ctx context.Context, p *pair.Pair, n *peer.Nginx, mis
 		Name: "first-frame", Title: "Until a browser shows the first picture of such a recording",
 		Unit: "ms", Smaller: true, Base: nginxBare,
 	}
-	chrome, err := b.browser(ctx, p)
+	chrome, err := b.browser(ctx, p, nil)
 	if errors.Is(err, peer.ErrMissing) {
 		missing = err
 	} else if err != nil {
@@ -141,7 +141,7 @@ func (b *bench) firstFrame(ctx context.Context, p *pair.Pair, n *peer.Nginx, mis
 	}
 	r.Setting = fmt.Sprintf("%s, headless, on the same machine, nothing cached, HTTP/2. From the navigation until the first picture is shown; play is pressed as soon as the page is there.", version(chrome))
 	visit := func(url string) (race.Sample, error) {
-		v, err := chrome.Visit(url, nil)
+		v, err := chrome.Visit(url, 1)
 		return race.Sample{Value: v.FrameMS, Extra: map[string]float64{"paint ms": v.PaintMS}}, err
 	}
 	r.Contestants = append(r.Contestants, race.Contestant{Name: nginxBare, Run: func(context.Context) (race.Sample, error) {
@@ -173,7 +173,7 @@ func (b *bench) warmUp(ctx context.Context, p *pair.Pair, chrome *viewer.Browser
 	if err != nil {
 		return err
 	}
-	_, err = chrome.Visit(w.url, nil)
+	_, err = chrome.Visit(w.url, 1)
 	return errors.Join(err, w.remove())
 }
 

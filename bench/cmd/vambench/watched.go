@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 
@@ -103,8 +105,10 @@ func bareSite(n *peer.Nginx) viewer.Site {
 	return viewer.Site{Host: host, Addr: addr, TLS: trust, Protocol: viewer.H2}
 }
 
-// browser starts one that finds the domains of p.
-func (b *bench) browser(ctx context.Context, p *pair.Pair) (*viewer.Browser, error) {
+// browser starts one that finds B, and what else is named.
+func (b *bench) browser(ctx context.Context, p *pair.Pair, others map[string]netip.AddrPort) (*viewer.Browser, error) {
 	host, addr, _ := p.B.Watch()
-	return viewer.StartBrowser(ctx, filepath.Join(b.root, "ui"), b.scratch, fmt.Sprintf("MAP %s %s", host, addr.Addr()))
+	hosts := map[string]netip.AddrPort{host: addr}
+	maps.Copy(hosts, others)
+	return viewer.StartBrowser(ctx, filepath.Join(b.root, "ui"), b.scratch, hosts)
 }
