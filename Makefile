@@ -9,7 +9,7 @@ ARGS      ?=
 VCS       := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 .DEFAULT_GOAL := help
-.PHONY: help try build test check fmt lint docs tidy fuzz spec vectors bench soak clean
+.PHONY: help try build test check fmt lint docs tidy fuzz spec corpus vectors bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ docs: ## write the generated pages of docs/ anew
 
 spec: ## rules of the specification that no code or no test names
 	@$(GO) test -count=1 -v -run 'TestSpecification$$' ./internal/speccheck
+
+corpus: ## play every recording of ../shared/media in the browsers and write docs/corpus.md
+	@scripts/deps.sh test
+	$(GO) test -count=1 -timeout 30m -run 'TestCorpus$$' ./e2e/corpus -update
 
 vectors: ## check the Go code against spec/vectors, as another implementation would: over a pipe
 	$(GO) run ./activmail/amtest/amvectors run $(GO) run ./activmail/amtest/amvectors serve

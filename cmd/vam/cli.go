@@ -19,6 +19,7 @@ type cli struct {
 	Show    showCmd    `cmd:"" group:"For everybody:" help:"Show one message and where it stands."`
 	Get     getCmd     `cmd:"" group:"For everybody:" help:"Save the file of a message, also while it still arrives."`
 	Link    linkCmd    `cmd:"" group:"For everybody:" help:"Make a link that opens a message in a browser."`
+	Probe   probeCmd   `cmd:"" group:"For everybody:" help:"Say what a server would do with a recording."`
 	Accept  acceptCmd  `cmd:"" group:"For everybody:" help:"Take a message that is held."`
 	Decline declineCmd `cmd:"" group:"For everybody:" help:"Refuse a message that is held."`
 	Revoke  revokeCmd  `cmd:"" group:"For everybody:" help:"Take a sent message back."`

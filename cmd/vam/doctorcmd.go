@@ -10,10 +10,12 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/daemon"
 	"github.com/videoactivmail/vam/internal/discovery"
 	"github.com/videoactivmail/vam/internal/dnsresolver"
 	"github.com/videoactivmail/vam/internal/doctor"
 	"github.com/videoactivmail/vam/internal/portowner"
+	"github.com/videoactivmail/vam/internal/sandbox"
 	"github.com/videoactivmail/vam/internal/wellknown"
 )
 
@@ -48,7 +50,7 @@ func (c doctorCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	world, err := e.doctorWorld(conf)
+	world, err := e.doctorWorld(ctx, conf)
 	if err != nil {
 		return err
 	}
@@ -127,9 +129,14 @@ func splitHost(s string) (host string, port uint16, err error) {
 }
 
 // doctorWorld is the real world, as the configuration sees it.
-func (e *env) doctorWorld(conf *config.Effective) (doctor.Env, error) {
+func (e *env) doctorWorld(ctx context.Context, conf *config.Effective) (doctor.Env, error) {
 	machine := doctor.ReadMachine()
 	world := doctor.Env{Machine: &machine, Ports: portTable{portowner.System()}, Prober: doctor.NetProber{}}
+	tools := config.Default().Media
+	if conf != nil {
+		tools = conf.Media
+	}
+	world.Media = e.doctorMedia(ctx, tools)
 	o := dnsresolver.Options{}
 	if conf != nil {
 		folder := doctor.ReadDataFolder(conf.DataDir, conf.Limits.Reserve)
@@ -149,6 +156,22 @@ func (e *env) doctorWorld(conf *config.Effective) (doctor.Env, error) {
 	world.Resolver = resolver
 	world.Policies = wellknown.New(wellknown.Options{Resolver: resolver, Guard: world.Guard})
 	return world, nil
+}
+
+// doctorMedia tries ffmpeg and every layer of its sandbox.
+func (e *env) doctorMedia(ctx context.Context, c config.Media) *doctor.Media {
+	m := &doctor.Media{Unconfined: c.Unconfined}
+	for _, l := range sandbox.Probe(ctx, e.sandbox) {
+		m.Layers = append(m.Layers, doctor.Layer{Name: string(l.Name), Active: l.Active, Detail: l.Detail})
+	}
+	c.Unconfined = true // it is the doctor who says what that means
+	tool, err := daemon.OpenMaker(ctx, c, e.sandbox)
+	if err != nil {
+		m.Err = err
+		return m
+	}
+	m.FFmpeg, m.Confined = "ffmpeg "+tool.Version(), tool.Box().Confined()
+	return m
 }
 
 // localServer describes the server of the configuration; nil is a machine without

@@ -36,7 +36,7 @@ func TestCLIReferenceIsUpToDate(t *testing.T) {
 func outputs() map[string]string {
 	return map[string]string{
 		"send": "userwire.Message", "inbox": "userwire.Entries", "show": "userwire.Entry", "get": "saved",
-		"link": "userwire.Links", "jobs list": "[]mediaJob", "jobs again": "ok",
+		"link": "userwire.Links", "probe": "probed", "jobs list": "[]mediaJob", "jobs again": "ok",
 		"accept": "ok", "decline": "ok", "revoke": "userwire.Message", "delete": "ok",
 		"contact list": "userwire.Contacts", "contact add": "ok", "contact block": "ok", "contact remove": "ok",
 		"login": "loggedIn", "try": "trialResult", "init": "initialised", "serve": "",
