@@ -64,13 +64,21 @@ func playIn(t *testing.T, browser string) {
 	d.Know(video, info)
 	voice := d.Send(submission.Draft{Kind: "voice", Name: "voice.mp3"}, clip(t, "voice.mp3", "-f", "lavfi", "-i", "sine=frequency=300:duration=5"))
 	d.Know(voice, media.Info{Container: "mp3", Duration: info.Duration / 6, Tracks: []media.Track{{ID: 1, Type: media.Audio, Codec: "mp3", Default: true}}})
-	videoLink, voiceLink := d.Link(video.Key, grant.Terms{}), d.Link(voice.Key, grant.Terms{})
+	// Its index stands at the end and its brand is QuickTime's: it is played as a view.
+	mov := d.Send(submission.Draft{Subject: "From a phone", Name: "phone.mov"}, clip(t, "phone.mov", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25",
+		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "8", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"))
+	videoLink, voiceLink, movLink := d.Link(video.Key, grant.Terms{}), d.Link(voice.Key, grant.Terms{}), d.Link(mov.Key, grant.Terms{})
 	far := 25.0
 	results := watch.Run(t, browser,
 		watch.Job{Name: "video", URL: d.URL(videoLink, ""), Play: true, PlayMS: 2000, Seek: &far, Sound: true},
 		watch.Job{Name: "voice", URL: d.URL(voiceLink, ""), Play: true, PlayMS: 2000, Sound: true},
+		watch.Job{Name: "view", URL: d.URL(movLink, ""), Play: true, PlayMS: 2000, Sound: true},
 	)
 	wantPlays(t, results[0], 854, 480, 30)
+	wantPlays(t, results[2], 320, 180, 8)
+	if !strings.HasSuffix(results[2].Player.Src, "/play/view") {
+		t.Errorf("the film of the phone is played from %s", results[2].Player.Src)
+	}
 	wantPlays(t, results[1], 0, 0, 5)
 	if by := results[0].Started.By; by != "sign" {
 		t.Errorf("the film was started by the %s, want the sign on the picture", by)
@@ -78,7 +86,7 @@ func playIn(t *testing.T, browser string) {
 	if at := results[0].Player.Sought; at == nil || math.Abs(*at-far) > 0.5 {
 		t.Errorf("the seek to %.0f s led to %v", far, at)
 	}
-	for name, link := range map[string]grant.Link{"video": videoLink, "voice": voiceLink} {
+	for name, link := range map[string]grant.Link{"video": videoLink, "voice": voiceLink, "view": movLink} {
 		if n := d.Plays(link); n != 1 {
 			t.Errorf("%s: %d views were counted, want 1", name, n)
 		}
@@ -88,6 +96,27 @@ func playIn(t *testing.T, browser string) {
 			t.Errorf("%s: the browser says %s", r.Name, line)
 		}
 		t.Logf("%s %s: first after %.0f ms; %+v %+v", r.Version, r.Name, r.Started.FirstMS, *r.Player, r.Sound)
+	}
+}
+
+// TestHLSPlays: Chromium plays the playlists by itself, in the place of Safari, which the
+// tests have not.
+func TestHLSPlays(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	m := d.Send(submission.Draft{Subject: "Segments", Name: "segments.mp4"}, mp4(t, "12", "320x180"))
+	link := d.Link(m.Key, grant.Terms{})
+	r := watch.Run(t, watch.Chromium, watch.Job{Name: "hls", URL: d.URL(link, ""), Evaluate: `(async () => {
+		const v = document.createElement("video");
+		v.muted = true;
+		v.src = document.querySelector("source[type='application/vnd.apple.mpegurl']").src;
+		document.body.append(v);
+		await v.play();
+		v.currentTime = 9;
+		await new Promise((go) => { v.ontimeupdate = () => { if (v.currentTime > 9.3) go(); }; });
+		return { seconds: Math.round(v.duration), width: v.videoWidth, at: Math.floor(v.currentTime), error: v.error };
+	})()`})
+	if got := string(r[0].Value); got != `{"seconds":12,"width":320,"at":9,"error":null}` {
+		t.Errorf("%s %s %v", got, r[0].Error, r[0].Console)
 	}
 }
 
