@@ -2,33 +2,47 @@ package ffmpeg_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/videoactivmail/vam/internal/fault/powercut"
 	"github.com/videoactivmail/vam/internal/ffmpeg"
-	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
-// open opens the tool of this machine, with its layers or without some.
-func open(t testing.TB, without ...sandbox.LayerName) *ffmpeg.Tool {
-	t.Helper()
-	b, err := sandbox.New(t.Context(), sandbox.Options{Launcher: launcher, Without: without, AllowUnconfined: len(without) > 0})
+// confined is the tool of this machine with all its layers; it is opened once, since that
+// takes some processes.
+var confined = sync.OnceValues(func() (*ffmpeg.Tool, error) {
+	b, err := sandbox.New(context.Background(), sandbox.Options{Launcher: launcher})
 	if err != nil {
-		powercut.Unavailable(t, "no sandbox: %v", err)
+		return nil, err
 	}
-	tool, err := ffmpeg.Open(t.Context(), ffmpeg.Options{Box: b})
-	if media.ReasonOf(err) == media.NoFFmpeg {
-		powercut.Unavailable(t, "no ffmpeg: %v", err)
+	return ffmpeg.Open(context.Background(), ffmpeg.Options{Box: b})
+})
+
+// open is that tool, or the end of the test where there is none.
+func open(t testing.TB) *ffmpeg.Tool {
+	t.Helper()
+	tool, err := confined()
+	if err != nil {
+		powercut.Unavailable(t, "no ffmpeg in a sandbox: %v", err)
 	}
+	return tool
+}
+
+// bare runs programs without any layer.
+func bare(t testing.TB) *sandbox.Box {
+	t.Helper()
+	b, err := sandbox.New(t.Context(), sandbox.Options{Launcher: launcher, AllowUnconfined: true, Without: sandbox.LayerNames()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tool
+	return b
 }
 
 // synthesize lets an unconfined ffmpeg write a recording, and returns its path.

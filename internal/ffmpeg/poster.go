@@ -12,11 +12,11 @@ import (
 
 // The bounds of a poster.
 const (
-	posterSide    = 1280 // pixels of the long side
-	posterOctets  = 1 << 20
-	posterFrames  = 6
-	posterSeconds = 10 * time.Second
-	goodEnough    = 0.35 // of score
+	posterSide   = 1280 // pixels of the long side
+	posterOctets = 1 << 20
+	posterFrames = 6
+	posterReach  = 10 * time.Second
+	goodEnough   = 0.35 // of score
 )
 
 // poster saves the best early picture.
@@ -45,7 +45,7 @@ func (j *job) bestFrame(side int) (*image.RGBA, error) {
 		return nil, media.Refuse(media.Broken, nil)
 	}
 	w, h := within(v.DisplayWidth, v.DisplayHeight, side)
-	p := pick{length: posterSeconds, keys: true, most: posterFrames, width: w, height: h}
+	p := pick{length: posterReach, keys: true, most: posterFrames, width: w, height: h}
 	if v.Codec == "av1" || v.Codec == "hevc" && v.Width > 4096 {
 		p.length, p.most = time.Second, 2 // its decoder knows no key frames, or each costs much
 	}
@@ -55,7 +55,7 @@ func (j *job) bestFrame(side int) (*image.RGBA, error) {
 		return best, nil
 	}
 	j.report(0.5)
-	p.keys, p.rate, p.length, p.most = false, "2", posterSeconds, 2*posterFrames
+	p.keys, p.rate, p.length, p.most = false, "2", posterReach, 2*posterFrames
 	found, err := j.frames(p, nil)
 	if other, better := bestOf(found); other != nil && better > s {
 		best = other

@@ -9,7 +9,6 @@ import (
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/ffmpeg"
 	"github.com/videoactivmail/vam/internal/media"
-	"github.com/videoactivmail/vam/internal/sandbox"
 )
 
 // texts are what programs that guess take for recordings. path is a file that they name.
@@ -45,11 +44,7 @@ func texts(path string) map[string]string {
 
 // TestTextsNeedNoProcess: they are refused by a tool whose ffprobe is no program at all.
 func TestTextsNeedNoProcess(t *testing.T) {
-	b, err := sandbox.New(t.Context(), sandbox.Options{Launcher: launcher, AllowUnconfined: true, Without: sandbox.LayerNames()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tool, err := ffmpeg.Open(t.Context(), ffmpeg.Options{Box: b, FFprobe: script(t)})
+	tool, err := ffmpeg.Open(t.Context(), ffmpeg.Options{Box: bare(t), FFprobe: script(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
