@@ -99,3 +99,24 @@ func TestPlayWhileArriving(t *testing.T) {
 		t.Errorf("the page says %s", got)
 	}
 }
+
+// TestPlayLive: a recording that is still being made is watched from its beginning.
+func TestPlayLive(t *testing.T) {
+	film := mp4(t, "20", "640x360", "-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+	for _, browser := range []string{watch.Chromium, watch.Firefox} {
+		d := webtest.New(t, webtest.Options{})
+		m := d.Put(submission.Draft{Subject: "Now", Name: "now.mp4"})
+		d.Append(m.Key, film[:len(film)/2])
+		d.Go(m.Key)
+		r := watch.Run(t, browser, watch.Job{
+			Name: "live", URL: d.URL(d.Link(m.Key, grant.Terms{}), ""), Play: true, PlayMS: 2500, Evaluate: `document.getElementById("sentence").innerText`,
+		})
+		p := r[0].Player
+		if r[0].Error != "" || p == nil || p.Reached < 1 || p.Pictures < 5 || p.Width != 640 || p.Error != "" {
+			t.Errorf("%s: %+v %+v %s", browser, r[0].Started, p, r[0].Error)
+		}
+		if got := string(r[0].Value); !strings.Contains(got, "still being recorded") {
+			t.Errorf("%s: the page says %s", browser, got)
+		}
+	}
+}
