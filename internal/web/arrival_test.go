@@ -215,9 +215,9 @@ func TestStalled(t *testing.T) {
 }
 
 type news struct {
-	Version, Tag, Sentence string
-	Playable, Live         bool
-	Percent                int
+	Version, Tag, Sentence, Poster string
+	Playable, Live                 bool
+	Percent                        int
 }
 
 func stateOf(t *testing.T, a webtest.Answer) (n news) {
@@ -257,6 +257,26 @@ func TestState(t *testing.T) {
 	after := stateOf(t, <-waiting)
 	if !after.Playable || after.Version == before.Version || after.Live || after.Sentence != "" {
 		t.Errorf("it plays: %+v", after)
+	}
+}
+
+// TestPosterComes: a page that is opened before there is a picture gets it by itself.
+func TestPosterComes(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	m := d.Send(submission.Draft{Name: "x.mp4"}, noise(1000))
+	poster := media.NewWork(media.Poster)
+	d.Know(m, ordinary(), poster)
+	link := d.Link(m.Key, grant.Terms{})
+	wantWords(t, d.Get(d.URL(link, "")), "data-live")
+	if s := stateOf(t, d.Get(d.URL(link, "state"))); !s.Live || s.Poster != "" || s.Sentence != "" {
+		t.Errorf("before: %+v", s)
+	}
+	d.Make(m, poster, map[string][]byte{media.PosterFile: []byte("jpeg")})
+	if s := stateOf(t, d.Get(d.URL(link, "state"))); s.Live || s.Poster != "/w/"+link.Token+"/poster.jpg" {
+		t.Errorf("after: %+v", s)
+	}
+	if page := d.Get(d.URL(link, "")); strings.Contains(page.Body, "data-live") || !strings.Contains(page.Body, `poster="/w/`) {
+		t.Error("the page goes on asking, or has no picture")
 	}
 }
 

@@ -22,6 +22,9 @@ import (
 // seconds.
 const refreshAfter = 10
 
+// freshFor is how long after its end a recording may have no picture yet.
+const freshFor = 2 * time.Minute
+
 // watchPage is what the template watch shows.
 type watchPage struct {
 	*frame
@@ -89,7 +92,8 @@ func (v *visit) page() error {
 func (v *visit) look(m message.Message, st playback.State) (look, error) {
 	a, err := v.arrival(m)
 	_, sent := v.sentPoster(m)
-	return look{state: st, arrival: a, engine: engineOf(v.UserAgent()), sentPoster: sent}, err
+	fresh := v.h.o.Now().Sub(m.Head.SealedAt) < freshFor
+	return look{state: st, arrival: a, engine: engineOf(v.UserAgent()), sentPoster: sent, fresh: fresh}, err
 }
 
 func (v *visit) build(m message.Message, l look) (*watchPage, error) {

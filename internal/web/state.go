@@ -23,6 +23,8 @@ type stateAnswer struct {
 	// Tag names this answer: with ?tag= the next one waits for another.
 	Tag      string `json:"tag"`
 	Playable bool   `json:"playable"`
+	// Poster is the picture before the first play.
+	Poster string `json:"poster,omitempty"`
 	// Live says that there will be news.
 	Live     bool   `json:"live"`
 	Sentence string `json:"sentence"`
@@ -100,6 +102,7 @@ func (v *visit) answer(st playback.State) (stateAnswer, error) {
 	stage := l.stage()
 	a := stateAnswer{
 		Version: l.version(v.at.base()), Playable: stage == stageVideo || stage == stageVoice, Live: l.waiting(),
+		Poster:   l.poster(v.at.base()),
 		Sentence: s.Sentence, After: s.After, Percent: s.Percent,
 		Tag: fmt.Sprintf("%s.%d", st.Tag, l.arrival.here),
 	}

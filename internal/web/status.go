@@ -54,6 +54,8 @@ type look struct {
 	engine  string
 	// sentPoster says that a picture was sent along.
 	sentPoster bool
+	// fresh says that the message came a moment ago: what is made of it is still to come.
+	fresh bool
 }
 
 // stage says what stands where the player is.
@@ -85,7 +87,19 @@ func (l look) kind() vam.Kind {
 
 // waiting reports whether the page will change by itself.
 func (l look) waiting() bool {
-	return !l.arrival.failed && !l.arrival.complete || l.state.Working
+	return !l.arrival.failed && !l.arrival.complete || l.state.Working || l.posterComes()
+}
+
+// posterComes reports whether there will be a picture before long.
+func (l look) posterComes() bool {
+	if !l.fresh || l.stage() != stageVideo || l.poster("") != "" {
+		return false
+	}
+	job, there := l.state.Job(media.Poster)
+	if there {
+		return job.State != playback.Failed
+	}
+	return len(l.state.Jobs)+len(l.state.Assets) == 0 // nobody has looked at it yet
 }
 
 // status says in one sentence what the reader should know; it is empty when all is well.

@@ -39,7 +39,6 @@ function say(text, since, after, percent = -1) {
 }
 
 let broken = false; // it did not play in this browser
-const started = () => player && player.currentTime > 0;
 
 // News: what arrives, what is made, what is taken back.
 let tag = "";
@@ -56,10 +55,11 @@ async function news() {
   if (!answer.ok) throw new Error(answer.status);
   const s = await answer.json();
   tag = s.tag;
-  if (s.version !== page.dataset.version && !started()) {
+  if (s.version !== page.dataset.version && (!player || broken)) {
     location.reload();
     return false;
   }
+  if (s.poster && player?.tagName === "VIDEO" && !player.poster) player.poster = s.poster;
   if (!broken || s.sentence) say(s.sentence, s.since, s.after, s.percent);
   return s.live;
 }
