@@ -104,7 +104,7 @@ func New(m *isobmff.Movie, o Options) (*View, error) {
 	if err := v.cut(o.Segment); err != nil {
 		return nil, err
 	}
-	if err := v.measure(); err != nil {
+	if err := v.measure(m.Size); err != nil {
 		return nil, err
 	}
 	return v, nil

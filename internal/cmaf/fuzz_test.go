@@ -43,8 +43,8 @@ func check(t *testing.T, raw []byte) {
 		}
 		return
 	}
-	if v.Size() > 64<<20 {
-		return // many samples of the same octets
+	if v.Size() > int64(len(raw)+len(v.Head())+100*int(samplesOf(m))) {
+		t.Fatalf("a file of %d octets became one of %d", len(raw), v.Size())
 	}
 	out, err := io.ReadAll(v.Progressive(bytes.NewReader(raw)))
 	if err != nil || int64(len(out)) != v.Size() {
@@ -66,13 +66,21 @@ func check(t *testing.T, raw []byte) {
 	}
 }
 
+func samplesOf(m *isobmff.Movie) (n int64) {
+	for _, tr := range m.Tracks {
+		n += tr.Len()
+	}
+	return n
+}
+
 // One number anywhere in the index is set to what it should not be.
 func TestAnyNumberWrong(t *testing.T) {
-	f := cutFilm(2, 2500*time.Millisecond, 3*time.Second)
+	f := cutFilm(2, 1500*time.Millisecond, time.Second)
+	f.Tracks[0].Samples, f.Tracks[1].Samples = f.Tracks[0].Samples[:90], f.Tracks[1].Samples[:120]
 	raw := f.Bytes()
 	end := bytes.LastIndex(raw, []byte("mdat"))
-	for i := 0; i+4 <= end; i += 2 {
-		for _, v := range [][]byte{{0xff, 0xff, 0xff, 0xff}, {0x7f, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0, 0, 0, 1}, {0x10, 0, 0, 0}} {
+	for i := 0; i+4 <= end; i += 4 {
+		for _, v := range [][]byte{{0xff, 0xff, 0xff, 0xff}, {0x7f, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0x10, 0, 0, 0}} {
 			bad := bytes.Clone(raw)
 			copy(bad[i:], v)
 			check(t, bad)

@@ -133,8 +133,9 @@ func (v *View) cutSound(l *lane, k int, seen, least time.Duration) error {
 }
 
 // measure computes the size of each segment, and makes the heads of the file.
-func (v *View) measure() error {
+func (v *View) measure(original int64) error {
 	serial := uint32(1)
+	var octets int64 // of media
 	for i := range v.segments {
 		s := &v.segments[i]
 		s.serial, s.lo = serial, math.MaxInt64
@@ -147,6 +148,7 @@ func (v *View) measure() error {
 		v.chunks(i, func(c *chunk) {
 			serial++
 			s.Size += int64(c.headSize()) + c.octets
+			octets += c.octets
 			s.lo, s.hi = min(s.lo, c.lo), max(s.hi, c.hi)
 			if c.odd || c.octets > math.MaxUint32-8 {
 				odd = refuse("the clock of its samples makes no sense")
@@ -154,6 +156,10 @@ func (v *View) measure() error {
 		})
 		if odd != nil {
 			return odd
+		}
+		if octets > original {
+			// A small file must not become an endless one.
+			return refuse("its samples share octets")
 		}
 		if s.Size > math.MaxInt32 {
 			return tooMuch("2 GiB in one segment")

