@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/rfc5322"
 )
 
@@ -36,8 +37,8 @@ type View struct {
 	MessageID  string    // with its angle brackets; "" when there is none
 	InReplyTo  string
 	References []string
-	// Text is the first text/plain part, in UTF-8 with LF lines; HTML is never
-	// looked at. Cut says that it was longer than MaxShownText.
+	// Text is the first text/plain part, in UTF-8 with LF lines, without the sentence that
+	// Compose ends it with; HTML is never looked at. Cut says that it was longer than MaxShownText.
 	Text string
 	Cut  bool
 }
@@ -79,7 +80,28 @@ func Read(raw []byte) (*View, error) {
 	f := finder{parts: maxParts}
 	f.look(m, bytes.NewReader(m.Body), 0)
 	v.Text, v.Cut = f.text, f.cut
+	if h, err := activmail.ParseMessageHeader(m.Get(activmail.MessageHeaderName)); err == nil && !v.Cut {
+		v.Text = withoutAbout(v.Text, h)
+	}
 	return v, nil
+}
+
+// withoutAbout takes the sentence off that a letter says of its message, which is for
+// readers of the mail alone and not the author's. Spaces in it may have been changed on
+// the way (RFC 6376 section 3.4.4).
+func withoutAbout(text string, h activmail.MessageHeader) string {
+	trimmed := strings.TrimRight(text, " \t\n")
+	words, last := "", trimmed
+	if i := strings.LastIndexByte(trimmed, '\n'); i >= 0 {
+		words, last = trimmed[:i], trimmed[i+1:]
+	}
+	last = strings.Join(strings.Fields(last), " ")
+	for _, kind := range []vam.Kind{vam.Video, vam.Voice, vam.File} {
+		if last == (&Letter{Kind: kind, Header: h}).about() {
+			return strings.TrimRight(words, " \t\n")
+		}
+	}
+	return text
 }
 
 // honest drops a name that looks like an address (AM-12.12): in a list of messages it would be
