@@ -6,6 +6,12 @@ import (
 	"sync"
 )
 
+// browserUnsent is how many octets wait in the kernel to be sent to one browser. A player
+// begins to read a video, looks at its end, and asks for another part: over HTTP/2 each
+// answer stands behind what the kernel has taken of the one before, which without a bound is
+// megabytes, and with them the page's next picture.
+const browserUnsent = 64 << 10
+
 // limitBrowsers bounds the connections of browsers as limits.clients says: of everybody
 // together and of one address.
 func (d *Daemon) limitBrowsers(ln net.Listener) net.Listener {
@@ -36,6 +42,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 		from := neighbourhood(conn.RemoteAddr())
 		if l.enter(from) {
+			limitUnsent(conn, browserUnsent)
 			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
 		}
 		_ = conn.Close()

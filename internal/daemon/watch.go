@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/activmail/amserver"
 	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/ffmpeg"
 	"github.com/videoactivmail/vam/internal/grant"
@@ -162,8 +163,9 @@ const (
 
 // listenBrowsers binds the listeners for browsers.
 func (d *Daemon) listenBrowsers(ctx context.Context) error {
+	lc := amserver.ListenConfig(congestion(d.o.Config.Transport.Congestion)) // who watches is far away, too
 	for _, addr := range config.AddrPorts(d.o.Config.Web.Listen) {
-		ln, err := anyFamily(addr, func(a string) (net.Listener, error) { return new(net.ListenConfig).Listen(ctx, "tcp", a) })
+		ln, err := anyFamily(addr, func(a string) (net.Listener, error) { return lc.Listen(ctx, "tcp", a) })
 		if err != nil {
 			return bindError(ctx, portowner.TCP, addr, err)
 		}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package daemon
+
+import "net"
+
+// limitUnsent leaves it to the system.
+func limitUnsent(net.Conn, int) {}
