@@ -36,8 +36,8 @@ func newRelay(t *TCPLink, client, target *net.TCPConn, accepted time.Time) *rela
 	for _, c := range [...]*net.TCPConn{client, target} {
 		// The link's own queue is what holds octets back, not a buffer that the
 		// system grows to tens of megabytes in front of it.
-		_ = c.SetReadBuffer(receiveBuffer)
-		_ = c.SetWriteBuffer(sendBuffer)
+		_ = c.SetReadBuffer(t.within(receiveBuffer))
+		_ = c.SetWriteBuffer(t.within(sendBuffer))
 	}
 	trip := t.lanes[ToTarget].shape().Delay + t.lanes[ToClient].shape().Delay
 	return &relay{
@@ -47,6 +47,17 @@ func newRelay(t *TCPLink, client, target *net.TCPConn, accepted time.Time) *rela
 		opened: accepted.Add(trip),
 		trip:   trip,
 	}
+}
+
+// within is a buffer of the system, no larger than a queue that was asked for: a small
+// queue behind a large buffer would be a large one.
+func (t *TCPLink) within(buffer int) int {
+	for _, l := range t.lanes {
+		if q := int(l.shape().Queue); q > 0 {
+			buffer = min(buffer, q)
+		}
+	}
+	return buffer
 }
 
 // run forwards both ways until both have ended.
