@@ -77,6 +77,9 @@ func TestPermanentFailure(t *testing.T) {
 		if st.Play != media.PlayNone || st.Working || st.Reason != c.want || st.Verdict.Reason != c.want {
 			t.Errorf("%s: %+v", what, st)
 		}
+		if c.want == media.NotMedia && len(st.Jobs) > 0 {
+			t.Errorf("%s: that it is no recording is an answer, not a failure: %+v", what, st.Jobs)
+		}
 		if _, v, err := h.s.Info(t.Context(), k); err != nil || v.Reason != c.want {
 			t.Errorf("%s: %+v, %v", what, v, err)
 		}

@@ -167,6 +167,36 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// sick is a media store that takes no octets.
+type sick struct{ blob.Store }
+
+func (s sick) Open(ctx context.Context, id blob.ID) (blob.Object, error) {
+	obj, err := s.Store.Open(ctx, id)
+	return sickObject{obj}, err
+}
+
+type sickObject struct{ blob.Object }
+
+func (sickObject) WriteAt([]byte, int64) (int, error) {
+	return 0, vam.Errorf(vam.OverQuota, "the disk is full")
+}
+
+// What could not be stored whole is not stored at all.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.build(func(o *playback.Options) { o.Blobs, o.Attempts = sick{h.Blobs}, 1 })
+	h.start()
+	k := h.message(recording(movie, 1))
+	if st := h.done(k); st.Reason != media.Failed || len(st.Assets) > 0 {
+		t.Errorf("on a full disk: %+v", st)
+	}
+	if n := len(h.objects()); n != 1 {
+		t.Errorf("%d objects are there, want that of the message", n)
+	}
+	h.wantClean()
+}
+
 // crooked is a maker that does not keep to its contract, as one that was taken over.
 type crooked struct {
 	*workshop
