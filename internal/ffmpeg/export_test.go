@@ -6,4 +6,5 @@ var (
 	Sniff   = sniff
 	Reading = reading
 	Span    = span
+	Texture = texture
 )

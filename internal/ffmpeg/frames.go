@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"fmt"
 	"image"
 	"strconv"
 	"time"
@@ -15,6 +16,7 @@ type pick struct {
 	rate          string        // pictures a second, as a ratio; "" is every picture
 	most          int
 	width, height int
+	crop          bool // that part of the middle, in its own size
 }
 
 // frames decodes pictures and returns them in order, upright, in the size that was asked
@@ -40,6 +42,9 @@ func (j *job) frames(p pick, each func(n int)) ([]*image.RGBA, error) {
 		c.before = append(c.before, "-skip_frame", "nokey")
 	}
 	filter := toRGB(v, p.width, p.height)
+	if p.crop {
+		filter = fmt.Sprintf("crop=%d:%d,", p.width, p.height) + filter
+	}
 	mode := "passthrough"
 	if p.rate != "" {
 		filter, mode = "fps="+p.rate+":start_time=0:round=near,"+filter, "vfr"

@@ -23,8 +23,9 @@ type File struct {
 
 // Make does the work in dir, an empty folder that belongs to this call, and says what it
 // left there; other files in it are without meaning. progress is called now and then with
-// what is done, from 0 to 1; it may be nil and is called from one goroutine. A track that
-// turns out to have nothing in it makes no file and no error. Errors: those of media.Refuse,
+// what is done, from 0 to 1; it may be nil and is called from one goroutine. Work that
+// turns out to have no use makes no file and no error: the smaller rung of a screen, a
+// storyboard of a recording that has no length. Errors: those of media.Refuse,
 // permanent by their kind; Unavailable when it should be tried again.
 func (t *Tool) Make(ctx context.Context, w media.Work, info media.Info, path, dir string, progress func(done float64)) ([]File, error) {
 	path, container, _, err := look(path)

@@ -15,8 +15,9 @@ const (
 	posterSide   = 1280 // pixels of the long side
 	posterOctets = 1 << 20
 	posterFrames = 6
-	posterReach  = 10 * time.Second
-	goodEnough   = 0.35 // of score
+	posterReach  = 10 * time.Second // of key frames
+	posterFull   = 5 * time.Second  // of every picture
+	goodEnough   = 0.35             // of score
 )
 
 // poster saves the best early picture.
@@ -55,7 +56,7 @@ func (j *job) bestFrame(side int) (*image.RGBA, error) {
 		return best, nil
 	}
 	j.report(0.5)
-	p.keys, p.rate, p.length, p.most = false, "2", posterReach, 2*posterFrames
+	p.keys, p.rate, p.length, p.most = false, "2", posterFull, 2*posterFrames
 	found, err := j.frames(p, nil)
 	if other, better := bestOf(found); other != nil && better > s {
 		best = other

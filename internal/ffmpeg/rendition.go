@@ -12,18 +12,26 @@ import (
 	"github.com/videoactivmail/vam/internal/media"
 )
 
-// largestSide is the longest side of a rendition of 1080 lines, as wide as phones film.
+// The shape of a rendition.
 const (
-	renditionShort = 1080
+	renditionShort = 1080  // pixels of the short side
+	screenShort    = 2160  // the same, of a screen
 	renditionRate  = 48000 // Hz
 	keyEvery       = 4     // seconds between pictures at which a player can begin
 )
 
-// rendition saves H.264 and AAC in MP4. A copy that does not work is encoded.
+// rendition saves H.264 and AAC in MP4. A copy that does not work is encoded. A screen keeps
+// its pixels, and has no smaller rungs.
 func (j *job) rendition() ([]File, error) {
 	v, a := j.info.Video(), j.info.Audio()
 	if v != nil && !v.Decodable() || v == nil && (a == nil || !a.Decodable()) {
 		return nil, media.Refuse(media.Unsupported, nil)
+	}
+	if !j.work.CopyVideo {
+		j.info.Screen = j.screen()
+	}
+	if j.info.Screen && j.work.Short > 0 {
+		return nil, nil // letters that were made smaller help nobody
 	}
 	f, err := j.encode(v, a)
 	if err != nil && !vam.KindOf(err).Temporary() && (j.work.CopyVideo || j.work.CopyAudio) {
@@ -99,7 +107,7 @@ func (j *job) size(v *media.Track) (int, int) {
 	if limit == 0 {
 		limit = renditionShort
 		if j.info.Screen {
-			limit = 2160
+			limit = screenShort
 		}
 	}
 	if short := min(w, h); short > limit {

@@ -1,6 +1,7 @@
 package ffmpeg_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -167,6 +168,32 @@ func TestRenditions(t *testing.T) {
 				t.Errorf("it lasts %s, and lasted %s", after.Duration, before.Duration)
 			}
 		})
+	}
+}
+
+// TestScreenKeepsItsPixels: letters are not scaled, while a picture of a lens is.
+func TestScreenKeepsItsPixels(t *testing.T) {
+	tool := open(t)
+	const w, h = 1920, 1200
+	raw := bytes.Repeat([]byte{0xf8}, w*h)
+	for row := 20; row < h-40; row += 24 { // strokes of two pixels, as letters have
+		for x := 20; x < w*2/3; x += 9 + row%4 {
+			for y := row; y < row+8+x%7; y++ {
+				raw[y*w+x], raw[y*w+x+1] = 0x20, 0x20
+			}
+		}
+	}
+	encode := []string{"-c:v", "libvpx", "-b:v", "2M", "-deadline", "realtime", "-cpu-used", "8"}
+	screen := synthesize(t, "screen.webm", args([]string{"-f", "rawvideo", "-pixel_format", "gray", "-video_size", "1920x1200", "-framerate", "5", "-i", file(t, "raw", bytes.Repeat(raw, 2))}, encode)...)
+	lens := synthesize(t, "lens.webm", args([]string{"-f", "lavfi", "-i", "gradients=size=1920x1200:duration=0.4:rate=5,noise=alls=12:allf=t,format=yuv420p"}, encode)...)
+	if _, _, files := made(t, tool, screen, media.NewWork(media.Rendition)); len(files) != 1 || files[0].Width != w || files[0].Height != h {
+		t.Errorf("a screen became %+v", files)
+	}
+	if _, _, files := made(t, tool, screen, mustWork("rendition;short=480")); len(files) != 0 {
+		t.Errorf("a screen was made smaller: %+v", files)
+	}
+	if _, _, files := made(t, tool, lens, mustWork("rendition;short=480")); len(files) != 1 || files[0].Width != 768 || files[0].Height != 480 {
+		t.Errorf("a picture became %+v", files)
 	}
 }
 
