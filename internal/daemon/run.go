@@ -10,6 +10,7 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/certs"
+	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/telemetry"
 )
 
@@ -130,16 +131,32 @@ func (d *Daemon) gauges() telemetry.Gauges {
 		}
 		return jobs, oldest
 	}
-	return telemetry.Gauges{
-		QueueJobs: func() float64 { jobs, _ := depth(); return float64(jobs) },
-		QueueOldest: func() float64 {
-			_, oldest := depth()
-			if oldest.IsZero() {
-				return 0
+	working := func() (jobs int64, oldest time.Time) {
+		ctx, cancel := context.WithTimeout(context.Background(), gaugeTimeout)
+		defer cancel()
+		for _, class := range []media.Class{media.Quick, media.Long} {
+			n, since, err := d.playback.Depth(ctx, class)
+			if err != nil {
+				d.log.Warn("the work on recordings cannot be counted", "err", err)
 			}
-			return d.o.Now().Sub(oldest).Seconds()
-		},
-		PullsOpen: func() float64 { return float64(d.pullsOpen.Load()) },
+			if jobs += n; !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
+				oldest = since
+			}
+		}
+		return jobs, oldest
+	}
+	age := func(since time.Time) float64 {
+		if since.IsZero() {
+			return 0
+		}
+		return d.o.Now().Sub(since).Seconds()
+	}
+	return telemetry.Gauges{
+		MediaJobs:   func() float64 { jobs, _ := working(); return float64(jobs) },
+		MediaOldest: func() float64 { _, oldest := working(); return age(oldest) },
+		QueueJobs:   func() float64 { jobs, _ := depth(); return float64(jobs) },
+		QueueOldest: func() float64 { _, oldest := depth(); return age(oldest) },
+		PullsOpen:   func() float64 { return float64(d.pullsOpen.Load()) },
 		StoreFree: func() float64 {
 			free, err := d.blobs.Free(context.Background())
 			if err != nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail/amserver"
 	"github.com/videoactivmail/vam/internal/config"
@@ -76,7 +78,7 @@ func (d *Daemon) maker(ctx context.Context) (playback.Maker, media.Reason, error
 	tool, err := OpenMaker(ctx, d.o.Config.Media, d.o.Sandbox)
 	if err == nil {
 		d.log.Info("recordings are worked on", "ffmpeg", tool.Version(), "confined", tool.Box().Confined())
-		return maker{tool}, "", nil
+		return maker{tool, d.metrics.MediaWork}, "", nil
 	}
 	if ctx.Err() != nil {
 		return nil, "", ctx.Err()
@@ -89,12 +91,37 @@ func (d *Daemon) maker(ctx context.Context) (playback.Maker, media.Reason, error
 	return nil, reason, nil
 }
 
-// maker lets ffmpeg work for package playback, which does not know it.
-type maker struct{ *ffmpeg.Tool }
+// maker lets ffmpeg work for package playback, which does not know it, and counts what
+// it does.
+type maker struct {
+	*ffmpeg.Tool
+	count *prometheus.CounterVec
+}
+
+// Probe implements playback.Maker.
+func (m maker) Probe(ctx context.Context, path string) (media.Info, error) {
+	info, err := m.Tool.Probe(ctx, path)
+	m.counted(ctx, media.Probe, err)
+	return info, err
+}
+
+func (m maker) counted(ctx context.Context, k media.WorkKind, err error) {
+	result := "done"
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return // it is done another time
+	case err != nil && vam.KindOf(err).Temporary():
+		result = "failed"
+	case err != nil:
+		result = "refused"
+	}
+	m.count.WithLabelValues(string(k), result).Inc()
+}
 
 // Make implements playback.Maker.
 func (m maker) Make(ctx context.Context, w media.Work, info media.Info, path, dir string, progress func(float64)) ([]playback.File, error) {
 	files, err := m.Tool.Make(ctx, w, info, path, dir, progress)
+	m.counted(ctx, w.Kind, err)
 	out := make([]playback.File, len(files))
 	for i, f := range files {
 		out[i] = playback.File{Name: f.Name, Type: f.Type, Width: f.Width, Height: f.Height}

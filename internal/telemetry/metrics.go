@@ -30,7 +30,10 @@ type Metrics struct {
 	Pulls *prometheus.CounterVec
 	// FirstPart observes seconds from an accepted offer to its first playable part.
 	FirstPart prometheus.Histogram
-	// Requests counts answered requests. role: peer, user. operation: method and route.
+	// MediaWork counts what was done on recordings. work: probe, poster, rendition …
+	// result: done, refused (the recording is the reason), failed (this server is).
+	MediaWork *prometheus.CounterVec
+	// Requests counts answered requests. role: peer, user, watch. operation: method and route.
 	// status: the HTTP status code.
 	Requests *prometheus.CounterVec
 	// Limited counts refusals by a limit. limit: the key of the configuration.
@@ -58,6 +61,8 @@ type Gauges struct {
 	Connections    func() float64 // open connections of strangers, peers and users
 	WireSent       func() float64 // octets sent over HTTP, a counter
 	WireReceived   func() float64 // octets received over HTTP, a counter
+	MediaJobs      func() float64 // jobs on recordings that wait or run
+	MediaOldest    func() float64 // seconds since the oldest of them was made
 	CertificateEnd func() float64 // seconds until the first certificate expires
 }
 
@@ -77,6 +82,7 @@ func NewMetrics(version, revision string) *Metrics {
 	m.ResumedBytes = m.counter("vam_resumed_bytes_total", "Media octets that were not fetched again after a cut.").WithLabelValues()
 	m.Pulls = m.counter("vam_pulls_total", "Attempts to pull a message: done, cut (it goes on later) or refused (it never will).", "result")
 	m.FirstPart = m.histogram("vam_first_part_seconds", "Seconds from an accepted offer to its first playable part.")
+	m.MediaWork = m.counter("vam_media_work_total", "What was done on recordings: done, refused (the recording is the reason) or failed (this server is).", "work", "result")
 	m.Requests = m.counter("vam_requests_total", "Requests that were answered.", "role", "operation", "status")
 	m.Limited = m.counter("vam_limited_total", "Requests that a limit refused; the label is its key in the configuration.", "limit")
 	m.Strangers = m.counter("vam_strangers_total", "Connections and datagrams that were not VAM, by what they looked like.", "kind")
@@ -122,6 +128,8 @@ func gauges() []gauge {
 		{"vam_connections", "gauge", "Open connections on the VAM port.", func(g Gauges) func() float64 { return g.Connections }},
 		{"vam_wire_sent_bytes_total", "counter", "Octets of HTTP that were sent, as server and as client, before TLS or QUIC framing.", func(g Gauges) func() float64 { return g.WireSent }},
 		{"vam_wire_received_bytes_total", "counter", "Octets of HTTP that were received, counted alike.", func(g Gauges) func() float64 { return g.WireReceived }},
+		{"vam_media_jobs", "gauge", "Jobs on recordings that wait or run.", func(g Gauges) func() float64 { return g.MediaJobs }},
+		{"vam_media_oldest_seconds", "gauge", "Age of the oldest of them.", func(g Gauges) func() float64 { return g.MediaOldest }},
 		{"vam_certificate_expiry_seconds", "gauge", "Time until the first certificate expires.", func(g Gauges) func() float64 { return g.CertificateEnd }},
 	}
 }
