@@ -369,6 +369,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The clock of a track may be coarser than a fragment is long.
+func TestCoarseClock(t *testing.T) {
+	f := box.File{Tracks: []box.Track{{Video: true, Timescale: 1, Samples: frames(12, 1, 0, 1)}, {Samples: sound(500)}}}
+	raw := f.Bytes()
+	got := read(t, whole(t, view(t, raw, cmaf.Options{Chunk: 100 * time.Millisecond}), raw))
+	if a, b := got.Tracks[0].Len(), got.Tracks[1].Len(); a != 12 || b != 500 {
+		t.Errorf("%d pictures and %d sounds", a, b)
+	}
+}
+
 // A track that cannot be shown does not keep the other one from being shown.
 func TestOneTrackOfTwo(t *testing.T) {
 	f := film(2)

@@ -102,3 +102,17 @@ func TestNegativeDuration(t *testing.T) {
 		t.Errorf("%+v, %+v", all[9], all[10])
 	}
 }
+
+// Samples that the table of delays leaves out have none.
+func TestDelaysOfTheFirstOnly(t *testing.T) {
+	f := film()
+	for i := range f.Tracks[0].Samples {
+		f.Tracks[0].Samples[i].Compose = 777
+	}
+	raw := replace(f.Bytes(), "ctts", 8, box.U32(25))
+	for i, s := range samples(read(t, raw).Tracks[0]) {
+		if want := map[bool]int32{true: 777}[i < 25]; s.Compose != want {
+			t.Fatalf("sample %d has the delay %d, want %d", i, s.Compose, want)
+		}
+	}
+}
