@@ -213,7 +213,7 @@ func soundCard(t testing.TB, dir string) []string {
 	}
 	socket := filepath.Join(runtimeDir, "sound")
 	env := []string{"XDG_RUNTIME_DIR=" + runtimeDir, "PULSE_SERVER=unix:" + socket}
-	cmd := exec.Command(bin, "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disallow-exit", "-n",
+	cmd := exec.Command(bin, "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=300", "-n",
 		"--load=module-null-sink", "--load=module-native-protocol-unix auth-anonymous=1 socket="+socket)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+runtimeDir)
 	var complaints bytes.Buffer
