@@ -76,6 +76,9 @@ func box(t *testing.T, without []sandbox.LayerName) *sandbox.Box {
 	}
 	for _, l := range b.Layers() {
 		if !l.Active && !slices.Contains(without, l.Name) {
+			if l.Name == sandbox.Limits || l.Name == sandbox.Privileges {
+				t.Fatalf("the layer %s works everywhere, and not here: %s", l.Name, l.Detail)
+			}
 			powercut.Unavailable(t, "the layer %s does not work here: %s", l.Name, l.Detail)
 		}
 	}
@@ -151,6 +154,47 @@ func intact(t *testing.T, w target) {
 	}
 }
 
+// TestEachLayerAlone holds what each layer stops without any other.
+func TestEachLayerAlone(t *testing.T) {
+	files := []string{
+		"read another file", "read /etc/passwd", "list the folder of another file", "list the root", "read the processes", "write another file",
+		"make a file elsewhere", "write the input", "cut the input while reading it", "link another file", "move another file", "run a shell",
+	}
+	for layer, stops := range map[sandbox.LayerName][]string{
+		sandbox.Landlock: files,
+		sandbox.Mounts:   append([]string{"cut another file", "cut the input", "change who may read", "change who may read the input", "change the owner", "change the times"}, files...),
+		sandbox.Seccomp: {
+			"cut another file", "cut the input", "cut the input while reading it", "change who may read", "change who may read the input",
+			"change the owner", "change the times", "run a shell", "make a process", "talk TCP", "reach a listener", "see the parent",
+		},
+		sandbox.Namespaces: {"reach a listener", "see the parent"},
+		sandbox.Limits:     {"take much memory", "open many files"},
+	} {
+		t.Run(string(layer), func(t *testing.T) {
+			what := "deeds"
+			if layer == sandbox.Seccomp {
+				what = "deeds and calls"
+				for _, d := range kernelDeeds() {
+					stops = append(stops, d.name)
+				}
+			}
+			c, out := command(t, world(t), what)
+			if _, err := box(t, only(layer)).Run(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			said := map[string]string{}
+			if err := json.Unmarshal(out.Bytes(), &said); err != nil {
+				t.Fatalf("%v in %q", err, out)
+			}
+			for _, name := range stops {
+				if why, done := said[name]; !done || why == "" && !slices.Contains(harmless(nil), name) {
+					t.Errorf("%s: worked", name)
+				}
+			}
+		})
+	}
+}
+
 // TestTheDeedsAreReal does the same without a sandbox, where all of it works: what fails
 // above fails because of the sandbox.
 func TestTheDeedsAreReal(t *testing.T) {
@@ -220,7 +264,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program, "-test.run", "TestNothingHostileWorks|TestTheDeedsAreReal|TestBounds|TestFailsClosed|TestEndOfTheParent")
+	cmd := exec.Command(program, "-test.run", "TestNothingHostileWorks|TestEachLayerAlone|TestTheDeedsAreReal|TestBounds|TestFailsClosed|TestEndOfTheParent")
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp")
