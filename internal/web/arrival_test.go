@@ -93,7 +93,7 @@ func TestTakenBackMeanwhile(t *testing.T) {
 
 // TestTakenBackWhileSent: the same of what is all here, and of a link that ends.
 func TestTakenBackWhileSent(t *testing.T) {
-	const size = 48 << 20 // more than sockets hold
+	const size = 16 << 20 // more than sockets hold
 	for name, end := range map[string]func(*webtest.Door, grant.Link){
 		"message": func(d *webtest.Door, l grant.Link) {
 			if _, err := d.Submission.Revoke(context.Background(), d.Alice, l.Key); err != nil {
