@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // Movie is a recording to make: H.264 and AAC in MP4, a moving test picture with some
@@ -142,4 +143,29 @@ func CopyToHLS(ctx context.Context, file File, dir string) error {
 		ctx, bin, "-i", file.Path, "-c", "copy", "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4",
 		"-hls_segment_filename", filepath.Join(dir, "%d.m4s"), filepath.Join(dir, "index.m3u8"),
 	)
+}
+
+// FirstPicture makes a JPEG of the first picture of any recording with ffmpeg and returns
+// how long it took. A recording that has none is an error. Errors: ErrMissing.
+func FirstPicture(ctx context.Context, path, scratch string) (time.Duration, error) {
+	bin, err := find("ffmpeg")
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp(scratch, "picture-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	to := filepath.Join(dir, "picture.jpg")
+	start := time.Now()
+	if err := ffmpeg(ctx, bin, "-i", path, "-map", "0:v:0", "-frames:v", "1", "-vf", "scale=w='min(1280,iw)':h=-2", "-f", "image2", "-update", "1", to); err != nil {
+		return 0, err
+	}
+	took := time.Since(start)
+	info, err := os.Stat(to)
+	if err == nil && info.Size() == 0 {
+		err = fmt.Errorf("%s has no picture", path)
+	}
+	return took, err
 }

@@ -39,12 +39,13 @@ type Visit struct {
 	PlayerMS float64 `json:"playerMs"` // the player stands in the page
 	FrameMS  float64 `json:"frameMs"`  // its first picture is shown
 	Source   string  `json:"source"`   // what plays
-	// Requests and octets until then, headers included, but those of media apart.
-	Requests      int    `json:"requests"`
-	Octets        int    `json:"octets"`
-	MediaRequests int    `json:"mediaRequests"`
-	MediaOctets   int    `json:"mediaOctets"`
-	Error         string `json:"error"`
+	// Requests are all until then. Octets, headers included, are those of the page, its style
+	// and its script; pictures and media are counted apart.
+	Requests    int    `json:"requests"`
+	Octets      int    `json:"octets"`
+	ImageOctets int    `json:"imageOctets"`
+	MediaOctets int    `json:"mediaOctets"`
+	Error       string `json:"error"`
 }
 
 // StartBrowser starts Chromium; ui is the folder with its program, whose modules are

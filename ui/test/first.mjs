@@ -59,18 +59,15 @@ function watch() {
 // are read.
 async function count(cdp) {
   const seen = new Map();
-  cdp.on("Network.requestWillBeSent", (e) => { if (!e.request.url.startsWith("data:")) seen.set(e.requestId, { media: e.type === "Media", octets: 0 }); });
+  cdp.on("Network.requestWillBeSent", (e) => { if (!e.request.url.startsWith("data:")) seen.set(e.requestId, { type: e.type, octets: 0 }); });
   const on = (event, f) => cdp.on(event, (e) => { if (seen.has(e.requestId)) f(seen.get(e.requestId), e); });
   on("Network.responseReceived", (r, e) => { r.octets += Math.max(0, e.response.encodedDataLength); });
   on("Network.dataReceived", (r, e) => { r.octets += e.dataLength; });
   on("Network.loadingFinished", (r, e) => { r.octets = e.encodedDataLength; });
   await cdp.send("Network.enable");
   return () => {
-    const total = { requests: 0, octets: 0, mediaRequests: 0, mediaOctets: 0 };
-    for (const { media, octets } of seen.values()) {
-      total[media ? "mediaRequests" : "requests"]++;
-      total[media ? "mediaOctets" : "octets"] += octets;
-    }
+    const total = { requests: seen.size, octets: 0, imageOctets: 0, mediaOctets: 0 };
+    for (const { type, octets } of seen.values()) total[{ Media: "mediaOctets", Image: "imageOctets" }[type] ?? "octets"] += octets;
     return total;
   };
 }

@@ -62,6 +62,7 @@ func figures() []figure {
 		{"first", "the first playable part", measureFirst},
 		{"playable", "until a recording plays", measurePlayable},
 		{"view", "packaging without a copy", measureView},
+		{"poster", "posters of the corpus", measurePoster},
 		{"page", "the watch page over a slow line", measurePage},
 		{"static", "serving to browsers", measureStatic},
 		{"viewers", "memory of many slow viewers", measureViewers},

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/bench/pair"
@@ -46,6 +49,7 @@ type watched struct {
 	m      pair.Ref
 	url    string // of its page
 	path   string // the same within the site
+	stored time.Time
 	remove func() error
 }
 
@@ -57,8 +61,22 @@ func (b *bench) deliver(ctx context.Context, p *pair.Pair, file peer.File) (watc
 		return watched{}, err
 	}
 	defer func() { _ = e.Close() }()
+	return b.send(ctx, p, e, e.Size)
+}
+
+// deliverWhole is deliver for the file as it is.
+func (b *bench) deliverWhole(ctx context.Context, p *pair.Pair, file peer.File) (watched, error) {
+	f, err := os.Open(file.Path)
+	if err != nil {
+		return watched{}, err
+	}
+	defer func() { _ = f.Close() }()
+	return b.send(ctx, p, f, file.Size)
+}
+
+func (b *bench) send(ctx context.Context, p *pair.Pair, content io.ReaderAt, size int64) (watched, error) {
 	alice, bob := p.A.User(pair.Sender), p.B.User(pair.Recipient)
-	id, err := alice.Prepare(ctx, e, e.Size, pair.Recipient)
+	id, err := alice.Prepare(ctx, content, size, pair.Recipient)
 	if err != nil {
 		return watched{}, err
 	}
@@ -66,21 +84,26 @@ func (b *bench) deliver(ctx context.Context, p *pair.Pair, file peer.File) (watc
 	if err != nil {
 		return watched{}, err
 	}
-	if _, err := bob.Stored(ctx, m); err != nil {
+	stored, err := bob.Stored(ctx, m)
+	if err != nil {
 		return watched{}, fmt.Errorf("%w\n%s\n%s", err, p.A.Output(), p.B.Output())
 	}
-	// Sent is what A still waits to hear.
-	if _, err := alice.Delivered(ctx, m); err != nil {
-		return watched{}, err
-	}
 	w, err := link(ctx, bob, m)
+	if err != nil {
+		return w, err
+	}
+	w.stored = stored
 	w.remove = func() error {
+		// The sender deletes what it has been told of.
+		if _, err := alice.Delivered(ctx, m); err != nil {
+			return err
+		}
 		if err := bob.Delete(ctx, m); err != nil {
 			return err
 		}
 		return alice.Delete(ctx, m)
 	}
-	return w, err
+	return w, nil
 }
 
 // link gives one to a message of u's mailbox.
