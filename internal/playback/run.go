@@ -45,11 +45,13 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	defer s.tell()
+	if s.o.Scratch != nil {
+		if err := s.o.Scratch.Clear(); err != nil {
+			s.o.Log.Warn("the scratch folder was not emptied", "err", err)
+		}
+	}
 	if s.o.Maker == nil {
 		return nil
-	}
-	if err := s.o.Scratch.Clear(); err != nil {
-		s.o.Log.Warn("the scratch folder was not emptied", "err", err)
 	}
 	n, err := s.store.Revive(ctx, []media.Reason{media.NoFFmpeg, media.NoSandbox}, now)
 	if n > 0 {
