@@ -65,7 +65,7 @@ type Segment struct {
 type View struct {
 	lanes    []*lane
 	init     []byte
-	head     []byte // init and sidx
+	head     []byte // init and, unless it would do harm, sidx
 	segments []segment
 	chunk    time.Duration
 	size     int64
@@ -111,7 +111,8 @@ func New(m *isobmff.Movie, o Options) (*View, error) {
 // Init is the init segment: ftyp and moov.
 func (v *View) Init() []byte { return v.init }
 
-// Head is the beginning of the progressive file: Init and an index of the segments.
+// Head is the beginning of the progressive file: Init and, where there is more than one
+// segment and each begins with a key frame, an index of them.
 func (v *View) Head() []byte { return v.head }
 
 // Duration is the length of the view.

@@ -166,7 +166,10 @@ func (v *View) measure(original int64) error {
 		}
 	}
 	v.init = v.initSegment()
-	v.head = append(v.init[:len(v.init):len(v.init)], v.index()...)
+	v.head = v.init
+	if len(v.segments) > 1 && v.Independent() {
+		v.head = append(v.init[:len(v.init):len(v.init)], v.index()...)
+	}
 	v.size = int64(len(v.head))
 	for i := range v.segments {
 		v.segments[i].Offset = v.size
@@ -202,6 +205,10 @@ func (v *View) Pieces(i int) []Piece {
 
 // index is sidx: where each segment is and how long it takes, so that a player can seek in
 // the progressive file without reading all of its fragments.
+//
+// QUIRK: there is none over a single segment, which would help nobody, nor over segments
+// that begin between key frames: Chromium 156 then hands its decoder packets that it cannot
+// take.
 func (v *View) index() []byte {
 	l := v.lanes[0]
 	w := &writer{}
