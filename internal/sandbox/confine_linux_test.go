@@ -85,7 +85,7 @@ func box(t *testing.T, without []sandbox.LayerName) *sandbox.Box {
 	return b
 }
 
-// TestNothingHostileWorks lets a program that took the place of ffmpeg do all it can. Each
+// TestNothingHostileWorks is AM-14.2: a program that took the place of ffmpeg does all it can. Each
 // way of closing files and network is enough without the other.
 func TestNothingHostileWorks(t *testing.T) {
 	for name, without := range map[string][]sandbox.LayerName{

@@ -3,7 +3,7 @@
 // within limits of memory, time and disk. The program of the caller is started again with a
 // hidden argument, confines itself by several layers that do not depend on each other, and
 // then becomes the foreign program; main and TestMain call Main first for that, and hand on
-// what it returns.
+// what it returns. AM-14.2 asks for no less.
 package sandbox
 
 import (

@@ -29,7 +29,6 @@ func Exempt() []Exemption {
 		both(12, 14, "this server sends no mail by SMTP"),
 		both(12, 15, "this server takes no mail by SMTP"),
 		both(12, 16, "this server takes no mail by SMTP, and the requirement only allows"),
-		both(14, 2, "media is stored and served as octets and never decoded: no package imports a decoder"),
 		both(14, 11, "the mailbox serves what was pulled and shows nothing that would fetch: read internal/userapi"),
 		both(14, 13, "what is logged and kept, and for how long: read docs/ and the log statements"),
 		both(15, 2, "binds those who change the specification"),
