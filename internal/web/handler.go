@@ -160,6 +160,7 @@ func (v *visit) watch() error {
 	if serve == nil {
 		return errMissing()
 	}
+	v.Pattern = watchPath + "{token}" + routeOf(at.rest)
 	if !strings.Contains(methods, v.Method) {
 		return v.refuse(methods)
 	}
@@ -175,6 +176,18 @@ func (v *visit) watch() error {
 		return err
 	}
 	return serve()
+}
+
+// routeOf is what http.Request.Pattern says of the rest of a path that find knows: a few
+// names, for metrics.
+func routeOf(rest string) string {
+	switch first, _, _ := strings.Cut(rest, "/"); first {
+	case "":
+		return ""
+	case "state", "played", "original", "play", "hls":
+		return "/" + first
+	}
+	return "/{asset}"
 }
 
 // find is what answers to the rest of a path, and to which methods.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -249,6 +250,22 @@ func TestMethods(t *testing.T) {
 	}
 	wantStatus(t, d.Get(d.URL(link, "nothing")), http.StatusNotFound)
 	wantStatus(t, d.Do(http.MethodPost, d.Server.URL+"/", nil), http.StatusMethodNotAllowed)
+}
+
+// TestRoutes: metrics hear of a few names, whatever is asked for, and of no token.
+func TestRoutes(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	_, link := sent(t, d, 10)
+	for below, want := range map[string]string{
+		"": "/w/{token}", "state": "/w/{token}/state", "play/original": "/w/{token}/play", "hls/original/init.mp4": "/w/{token}/hls",
+		"captions/3.vtt": "/w/{token}/{asset}", "preview.gif": "/w/{token}/{asset}", "nothing/at/all": "",
+	} {
+		r := httptest.NewRequest(http.MethodGet, strings.TrimSuffix(web.Path(link.Token)+"/"+below, "/"), nil)
+		d.Web.ServeHTTP(httptest.NewRecorder(), r)
+		if r.Pattern != want {
+			t.Errorf("%s is counted as %q, want %q", below, r.Pattern, want)
+		}
+	}
 }
 
 // TestSmallPages are those that belong to no link.
