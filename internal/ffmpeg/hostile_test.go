@@ -9,42 +9,40 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/ffmpeg"
 	"github.com/videoactivmail/vam/internal/media"
 )
 
-// ended fails unless the error is one of media.Refuse, or there is none, within a time.
-func ended(t *testing.T, what string, began time.Time, err error) {
+// ended fails unless the error is one of media.Refuse, or there is none. Time is bounded by
+// the sandbox; a file that needs its bounds has found a way to make work.
+func ended(t *testing.T, what string, err error) {
 	t.Helper()
-	const limit = 30 * time.Second // the machine may be busy; most need a tenth of a second
-	if d := time.Since(began); d > limit {
-		t.Errorf("%s: took %s", what, d)
+	if err == nil {
+		return
 	}
-	if err != nil && (media.ReasonOf(err) == "" || vam.KindOf(err).Temporary()) {
-		t.Errorf("%s: %v is no reason", what, err)
+	if r := media.ReasonOf(err); r == "" || r == media.Expensive || vam.KindOf(err).Temporary() {
+		t.Errorf("%s: %v", what, err)
 	}
 }
 
 // attempt probes the file and makes a poster of whatever it seems to be.
 func attempt(t *testing.T, tool *ffmpeg.Tool, what, path string) {
 	t.Helper()
-	began := time.Now()
 	i, err := tool.Probe(t.Context(), path)
-	ended(t, what+": Probe", began, err)
+	ended(t, what+": Probe", err)
 	if err != nil || i.Video() == nil {
 		return
 	}
-	began = time.Now()
 	_, err = tool.Make(t.Context(), media.NewWork(media.Poster), i, path, t.TempDir(), nil)
-	ended(t, what+": Make", began, err)
+	ended(t, what+": Make", err)
 }
 
 // TestDecoders: a codec with holes that nobody sends has no decoder here, although ffmpeg
 // has one.
 func TestDecoders(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	for _, codec := range []string{"magicyuv", "huffyuv", "ffv1", "cinepak"} {
 		path := synthesize(t, "x.avi", args(picture(""), []string{"-frames:v", "2", "-c:v", codec})...)
@@ -112,6 +110,7 @@ func TestHostileBoxes(t *testing.T) {
 
 // TestExternalReferences: an MP4 whose media lie in another file shows nothing of it.
 func TestExternalReferences(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	other := synthesize(t, "other.mp4", args(picture(""), []string{"-c:v", "libx264", "-pix_fmt", "yuv420p"})...)
 	whole := readFile(t, other)
@@ -143,6 +142,7 @@ func TestExternalReferences(t *testing.T) {
 
 // TestDamage cuts and flips a sound recording; a soak does it a hundred times as often.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	whole := movie(t)
 	cuts, flips := 4, 4
@@ -170,6 +170,7 @@ func TestDamage(t *testing.T) {
 // TestHugePicture: a frame that promises 16,000 × 16,000 pixels is stopped by the limit of
 // pixels, before memory is taken.
 func TestHugePicture(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	b := readFile(t, synthesize(t, "x.webm", args(picture(""), []string{"-frames:v", "1", "-c:v", "libvpx"})...))
 	// The start code of a key frame, and its size (RFC 6386 section 9.1).
@@ -185,6 +186,7 @@ func TestHugePicture(t *testing.T) {
 
 // TestGrowingFile: a recording that still arrives while it is looked at.
 func TestGrowingFile(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	whole := movie(t)
 	path := file(t, "x.mp4", whole[:2000])

@@ -65,6 +65,7 @@ func (b bait) shows(t *testing.T, c *sandbox.Box, before ...string) bool {
 // given and calls a server; each of the sniffing, the arguments and the sandbox is enough to
 // stop both.
 func TestPlaylistsStopAtEveryLayer(t *testing.T) {
+	t.Parallel()
 	confined, bare := open(t).Box(), bare(t)
 	lax := []string{"-allowed_extensions", "ALL", "-protocol_whitelist", "file,http,tcp,crypto"}
 	b := newBait(t)

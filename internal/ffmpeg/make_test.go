@@ -69,6 +69,7 @@ func near(t *testing.T, what string, got, want [3]int, within int) {
 // TestPosterIsUpright: a picture that is red above and blue below, filmed with the phone on
 // its side, stands as it should.
 func TestPosterIsUpright(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	plain := synthesize(t, "plain.mp4", "-f", "lavfi", "-i", "color=red:size=320x90:duration=1:rate=5", "-f", "lavfi", "-i", "color=blue:size=320x90:duration=1:rate=5",
 		"-filter_complex", "[0][1]vstack,format=yuv420p", "-c:v", "libx264", "-movflags", "+faststart")
@@ -103,6 +104,7 @@ func TestPosterIsUpright(t *testing.T) {
 
 // TestPosterIsNotBlack: a recording that fades in has a picture of later.
 func TestPosterIsNotBlack(t *testing.T) {
+	t.Parallel()
 	path := synthesize(t, "fade.mp4", "-f", "lavfi", "-i", "testsrc2=duration=4:size=160x120:rate=10", "-vf", "fade=in:st=1:d=1", "-c:v", "libx264", "-g", "100", "-pix_fmt", "yuv420p")
 	_, dir, _ := made(t, open(t), path, media.NewWork(media.Poster))
 	if m := decode(t, filepath.Join(dir, media.PosterFile)); brightness(m) < 60 {
@@ -170,6 +172,7 @@ func TestColours(t *testing.T) {
 
 // TestStoryboard: the table and the picture agree, and go to the end.
 func TestStoryboard(t *testing.T) {
+	t.Parallel()
 	i, dir, files := made(t, open(t), shared(t, "bbb-480p-30s.mp4"), media.NewWork(media.Storyboard))
 	m := decode(t, filepath.Join(dir, media.StoryboardFile))
 	table := string(readFile(t, filepath.Join(dir, media.StoryboardTableFile)))
@@ -189,6 +192,7 @@ func TestStoryboard(t *testing.T) {
 
 // TestPreview: the first picture is the finished poster, and it stays small.
 func TestPreview(t *testing.T) {
+	t.Parallel()
 	_, dir, files := made(t, open(t), shared(t, "bbb-480p-30s.mp4"), media.NewWork(media.Preview))
 	if files[0].Size > 700_000 || files[0].Type != "image/gif" {
 		t.Errorf("made %+v", files[0])
@@ -212,6 +216,7 @@ func TestPreview(t *testing.T) {
 
 // TestPeaks: silence, a loud and a quiet part show as that.
 func TestPeaks(t *testing.T) {
+	t.Parallel()
 	path := synthesize(t, "x.wav", "-f", "lavfi", "-i", "aevalsrc=sin(3000*t)*(0.9*between(t\\,1\\,2)+0.1*gte(t\\,2)):d=3:s=44100")
 	_, dir, _ := made(t, open(t), path, media.NewWork(media.Peaks))
 	var got struct {
@@ -233,6 +238,7 @@ func TestPeaks(t *testing.T) {
 // TestCaptions: what the container carries becomes WebVTT; a track of pictures does not
 // shift the others.
 func TestCaptions(t *testing.T) {
+	t.Parallel()
 	_, dir, files := made(t, open(t), shared(t, "sample_with_srt.mkv"), media.NewWork(media.Captions))
 	if text := string(readFile(t, filepath.Join(dir, files[0].Name))); files[0].Type != "text/vtt" || !strings.HasPrefix(text, "WEBVTT") || !strings.Contains(text, "This is the first subtitle.") {
 		t.Errorf("%+v is %q", files[0], text)
@@ -241,6 +247,7 @@ func TestCaptions(t *testing.T) {
 
 // TestNothingToShow: pictures that cannot be decoded are a broken recording.
 func TestNothingToShow(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	path := shared(t, "invalid-bitstream.webm")
 	i, err := tool.Probe(t.Context(), path)

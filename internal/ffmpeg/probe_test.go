@@ -65,6 +65,7 @@ func TestProbeCorpus(t *testing.T) {
 
 // TestProbeRefuses: broken and foreign files end with a reason.
 func TestProbeRefuses(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	for name, want := range map[string]media.Reason{
 		"1024_incrementing_bytes.mp3":    media.NotMedia,
@@ -97,6 +98,7 @@ func TestProbeColour(t *testing.T) {
 // TestProbeUnknownDuration: a stream that a browser recorded says nothing of its length; its
 // packets do.
 func TestProbeUnknownDuration(t *testing.T) {
+	t.Parallel()
 	path := synthesize(t, "live.webm", args(picture(""), sound(), []string{"-c:v", "libvpx", "-b:v", "200k", "-c:a", "libopus", "-live", "1", "-f", "webm"})...)
 	i, err := open(t).Probe(t.Context(), path)
 	if err != nil {
@@ -109,6 +111,7 @@ func TestProbeUnknownDuration(t *testing.T) {
 
 // TestCoverArt: a picture on the sleeve is no video, and is not in the way.
 func TestCoverArt(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	path := synthesize(t, "song.mp3", args(sound(), []string{"-f", "lavfi", "-i", "testsrc2=size=64x64:duration=0.1:rate=10"}, []string{"-map", "0", "-map", "1", "-frames:v", "1", "-c:v", "png", "-disposition:v", "attached_pic"})...)
 	i, err := tool.Probe(t.Context(), path)
@@ -144,6 +147,7 @@ func TestOpenErrors(t *testing.T) {
 
 // TestCancel: the end of the context is temporary, for Probe and Make alike.
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")

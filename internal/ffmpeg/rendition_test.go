@@ -17,6 +17,7 @@ import (
 // TestRenditionKeepsTime: flashes and beeps at 1 s and 5 s, in a recording whose pictures do
 // not come evenly and whose sound starts late and has a gap, are together in the rendition.
 func TestRenditionKeepsTime(t *testing.T) {
+	t.Parallel()
 	const flash = "between(mod(%s,4),1,1.1)"
 	path := synthesize(t, "flash.mkv",
 		"-f", "lavfi", "-i", "color=black:size=160x120:duration=7:rate=30,geq=lum='if("+fmt.Sprintf(flash, "T")+",235,16)':cb=128:cr=128",
@@ -92,6 +93,7 @@ func beeps(t *testing.T, path string) []float64 {
 
 // TestRenditionCopies: what browsers take already is not touched.
 func TestRenditionCopies(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	path := shared(t, "sample.mkv") // H.264 and AC-3
 	i, err := tool.Probe(t.Context(), path)
@@ -173,6 +175,7 @@ func TestRenditions(t *testing.T) {
 
 // TestScreenKeepsItsPixels: letters are not scaled, while a picture of a lens is.
 func TestScreenKeepsItsPixels(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	const w, h = 1920, 1200
 	raw := bytes.Repeat([]byte{0xf8}, w*h)
@@ -219,6 +222,7 @@ func fast(t *testing.T) string {
 
 // TestProgress grows to the end.
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	tool := open(t)
 	path := synthesize(t, "x.avi", args(picture(""), []string{"-c:v", "mpeg4"})...)
 	i, err := tool.Probe(t.Context(), path)
