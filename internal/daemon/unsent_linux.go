@@ -22,3 +22,21 @@ func limitUnsent(c net.Conn, octets int) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, octets)
 	})
 }
+
+// WaitWritable implements web.Waiter.
+func (c *limitedConn) WaitWritable() error {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// The runtime waits whenever this says no.
+	return raw.Write(func(fd uintptr) bool {
+		state := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(state, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+}

@@ -203,7 +203,7 @@ func (d *Daemon) listenBrowsers(ctx context.Context) error {
 		Handler:           countRequests(d.web, d.metrics.Requests, "watch"),
 		TLSConfig:         &tls.Config{GetCertificate: d.certs.GetCertificate, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: browserHeader, ReadTimeout: browserIdle, IdleTimeout: browserIdle, MaxHeaderBytes: browserOctets,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ConnContext: web.ConnContext, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	d.onClose(d.pages.Close)
 	return nil

@@ -107,7 +107,7 @@ type content struct {
 func (c content) serve(w http.ResponseWriter, r *http.Request, copies *copyBuffers) {
 	w.Header().Set("ETag", c.etag)
 	w.Header().Set("Accept-Ranges", "bytes")
-	out := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), copies: copies, alive: c.alive, sent: c.sent}
+	out := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), copies: copies, alive: c.alive, sent: c.sent, waiter: waiterOf(r)}
 	http.ServeContent(out, plainRange(r, c.size), "", c.modified, c)
 }
 
@@ -122,6 +122,8 @@ const (
 	stallTime = time.Minute
 	// deadlineStep is how often the deadline is moved; it costs a message in HTTP/2.
 	deadlineStep = 5 * time.Second
+	// slowStep is how long a step takes of a reader that is waited for before the next.
+	slowStep = 20 * time.Millisecond
 )
 
 // copyBuffers lends buffers of copySize.
@@ -144,6 +146,8 @@ type pacedWriter struct {
 	copies  *copyBuffers
 	alive   func() error
 	sent    func(int64)
+	waiter  Waiter    // nil where the connection does not say when it takes more
+	slow    bool      // it did not take a step at once
 	until   time.Time // the deadline that is set
 }
 
@@ -152,26 +156,45 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // ReadFrom implements io.ReaderFrom, which http.ServeContent uses.
 func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
-	buf := w.copies.get()
-	defer w.copies.put(buf)
 	for {
-		n, err := src.Read(*buf)
-		if n > 0 {
-			if err := w.write((*buf)[:n]); err != nil {
-				return total, err
-			}
-			total += int64(n)
+		if err := w.ready(); err != nil {
+			return total, err
 		}
+		n, err := w.step(src)
+		total += int64(n)
 		if err == io.EOF {
 			return total, nil
 		}
 		if err != nil {
 			return total, err
 		}
-		if n < len(*buf) { // the source may wait now
+		if n < copySize { // the source may wait now
 			_ = w.control.Flush()
 		}
 	}
+}
+
+// ready waits for a reader that is slow. It holds no buffer, neither of these nor of TLS,
+// so that many of them cost little more than their connections.
+func (w *pacedWriter) ready() error {
+	if w.waiter == nil || !w.slow {
+		return nil
+	}
+	w.extend(time.Now())
+	return w.waiter.WaitWritable()
+}
+
+// step copies one buffer.
+func (w *pacedWriter) step(src io.Reader) (int, error) {
+	buf := w.copies.get()
+	defer w.copies.put(buf)
+	n, err := src.Read(*buf)
+	if n > 0 {
+		if err := w.write((*buf)[:n]); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
 }
 
 func (w *pacedWriter) write(p []byte) error {
@@ -180,15 +203,22 @@ func (w *pacedWriter) write(p []byte) error {
 			return err
 		}
 	}
-	if now := time.Now(); w.until.Sub(now) < stallTime {
-		w.until = now.Add(stallTime + deadlineStep)
-		_ = w.control.SetWriteDeadline(w.until) // without one the server's own applies
-	}
+	start := time.Now()
+	w.extend(start)
 	n, err := w.Write(p)
+	w.slow = w.slow || time.Since(start) > slowStep
 	if w.sent != nil && n > 0 {
 		w.sent(int64(n))
 	}
 	return err
+}
+
+// extend moves the deadline.
+func (w *pacedWriter) extend(now time.Time) {
+	if w.until.Sub(now) < stallTime {
+		w.until = now.Add(stallTime + deadlineStep)
+		_ = w.control.SetWriteDeadline(w.until) // without one the server's own applies
+	}
 }
 
 // writeWhole answers with a small body.
