@@ -19,7 +19,7 @@ type want struct {
 	sound         bool
 	firefox       bool // it is in the sample that CI plays in Firefox
 	still         bool // nothing moves in its first second
-	broken        bool // what it says of itself plays, and its pictures do not: the page says so
+	broken        bool // its pictures are damaged: where a browser does not play them, the page says so
 }
 
 func (w want) pictures() bool { return w.width > 0 }
@@ -40,7 +40,7 @@ func expected() map[string]want {
 		"dolbyVision-hdr.MOV":                                  {play: v, width: 720, height: 1280, seconds: 0.107, sound: true},
 		"hdr10-av1.mp4":                                        {play: v, width: 720, height: 1280, seconds: 4.238, sound: true},
 		"internal_emulator_transformer_output_270_rotated.mp4": {play: v, width: 720, height: 1280, seconds: 4.972, sound: true, firefox: true},
-		"invalid-bitstream.webm":                               {play: o, broken: true},
+		"invalid-bitstream.webm":                               {play: o, seconds: 2, broken: true},
 		"long_1080p_lowbitrate.mp4":                            {play: v, width: 1920, height: 1080, seconds: 362.767, sound: true, firefox: true, still: true},
 		"pixel7_videoOnly_cleaned.mp4":                         {play: v, width: 1920, height: 1080, seconds: 1.206},
 		"portrait_4k60.mp4":                                    {play: v, width: 2160, height: 3840, seconds: 0.313, sound: true},
@@ -65,7 +65,7 @@ func expected() map[string]want {
 		"sample_still_photo.heic":                              {play: n, reason: media.StillImage},
 		"sample_vvc.mp4":                                       {play: n, reason: media.Unsupported},
 		"sample_with_chapters.mp4":                             {play: v, width: 1080, height: 720, seconds: 1.089, sound: true},
-		"sample_with_invalid_nalu.mp4":                         {play: o, width: 1080, height: 720, seconds: 1.001},
+		"sample_with_invalid_nalu.mp4":                         {play: o, width: 1080, height: 720, seconds: 1.001, broken: true},
 		"sample_with_srt.mkv":                                  {play: r, width: 1080, height: 720, seconds: 1.072, sound: true},
 		"sd-hls0000000000.ts":                                  {play: r, width: 640, height: 360, seconds: 2.5, sound: true},
 		"subsample_encrypted_altref.webm":                      {play: n, reason: media.Encrypted},
