@@ -239,7 +239,7 @@ func describe(i media.Info) string {
 	}
 	words := []string{i.Container}
 	if v := i.Video(); v != nil {
-		words = append(words, fmt.Sprintf("%s %d × %d", v.Codec, v.Width, v.Height))
+		words = append(words, fmt.Sprintf("%s %d × %d", named(v.Codec), v.Width, v.Height))
 		if v.Rotation != 0 {
 			words = append(words, fmt.Sprintf("turned by %d°", v.Rotation))
 		}
@@ -248,7 +248,7 @@ func describe(i media.Info) string {
 		}
 	}
 	if a := i.Audio(); a != nil {
-		words = append(words, a.Codec)
+		words = append(words, named(a.Codec))
 	}
 	if i.Encrypted {
 		words = append(words, "encrypted")
@@ -257,4 +257,11 @@ func describe(i media.Info) string {
 		words = append(words, fmt.Sprintf("%.1f s", i.Duration.Seconds()))
 	}
 	return strings.Join(words, ", ")
+}
+
+func named(codec string) string {
+	if codec == "" {
+		return "unknown codec"
+	}
+	return codec
 }
