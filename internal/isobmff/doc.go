@@ -26,6 +26,10 @@ type Limits struct {
 	Samples int64
 	// Description is the size in octets of one sample description; by default 1 MiB.
 	Description int64
+	// Descriptions is that of all sample descriptions together; by default 8 MiB.
+	Descriptions int64
+	// Edits is how many entries the edit list of one track may have; by default 16,384.
+	Edits int
 }
 
 func (l Limits) orDefaults() Limits {
@@ -35,6 +39,8 @@ func (l Limits) orDefaults() Limits {
 	fill(&l.Entries, 32_000_000)
 	fill(&l.Samples, 16_000_000)
 	fill(&l.Description, 1<<20)
+	fill(&l.Descriptions, 8<<20)
+	fill(&l.Edits, 1<<14)
 	return l
 }
 

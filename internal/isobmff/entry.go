@@ -64,6 +64,9 @@ func (p *parser) descriptions(t *Track, b box) error {
 		if len(t.Entries) == most {
 			return over("%d sample descriptions in one track", most)
 		}
+		if p.described += c.end - c.at; p.described > p.lim.Descriptions {
+			return over("%d octets of sample descriptions", p.lim.Descriptions)
+		}
 		raw, err := p.whole(box{kind: c.kind, at: c.at, body: c.at, end: c.end}, p.lim.Description)
 		if err != nil {
 			return err

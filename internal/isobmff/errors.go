@@ -12,9 +12,11 @@ const maxTracks = media.MaxTracks
 // Missing says that octets of the file which Read needs have not arrived. Its kind is
 // Unavailable.
 type Missing struct {
-	// Offset and Size are the range that is needed before it is worth another try. The
-	// range may reach further than what turns out to be needed.
+	// Offset and Size are the range to ask for next. It may reach further than what turns
+	// out to be needed.
 	Offset, Size int64
+	// Least is how much of it is needed before another try can see more.
+	Least int64
 	// Cause is what the reader said.
 	Cause error
 }

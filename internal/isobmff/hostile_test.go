@@ -101,16 +101,22 @@ func TestLimitsAreNamed(t *testing.T) {
 	fragments := film()
 	fragments.Fragment = 1
 	progressive := film()
+	edited, described := film(), film()
+	edited.Tracks[0].Edits = make([]box.Edit, 1<<14+1)
+	wordy := box.Picture("avc1", 64, 48, box.Box("free", make([]byte, 1<<20-200)))
+	described.Tracks[0].Entry = bytes.Repeat(wordy, 9)
 	tests := map[string]struct {
 		raw []byte
 		lim isobmff.Limits
 	}{
-		"20 boxes":             {progressive.Bytes(), isobmff.Limits{Boxes: 20}},
-		"1 tracks":             {progressive.Bytes(), isobmff.Limits{Tracks: 1}},
-		"50 entries":           {progressive.Bytes(), isobmff.Limits{Entries: 50}},
-		"40 octets in the box": {progressive.Bytes(), isobmff.Limits{Description: 40}},
-		"3 fragments":          {fragments.Bytes(), isobmff.Limits{Fragments: 3}},
-		"5 samples":            {fragments.Bytes(), isobmff.Limits{Samples: 5}},
+		"20 boxes":                              {progressive.Bytes(), isobmff.Limits{Boxes: 20}},
+		"1 tracks":                              {progressive.Bytes(), isobmff.Limits{Tracks: 1}},
+		"50 entries":                            {progressive.Bytes(), isobmff.Limits{Entries: 50}},
+		"16384 entries in the edit list":        {edited.Bytes(), isobmff.Limits{}},
+		"8388608 octets of sample descriptions": {described.Bytes(), isobmff.Limits{}},
+		"40 octets in the box":                  {progressive.Bytes(), isobmff.Limits{Description: 40}},
+		"3 fragments":                           {fragments.Bytes(), isobmff.Limits{Fragments: 3}},
+		"5 samples":                             {fragments.Bytes(), isobmff.Limits{Samples: 5}},
 	}
 	for want, tt := range tests {
 		t.Run(want, func(t *testing.T) {
@@ -257,6 +263,9 @@ func TestArrivingIndexLast(t *testing.T) {
 			if last.Offset != moov || last.Offset+last.Size != int64(len(raw)) || before.Offset == moov {
 				t.Errorf("asked for %+v; the index is at %d of %d", asked, moov, len(raw))
 			}
+			if last.Least != 8 {
+				t.Errorf("%d octets of %+v say more; want the head of the index", last.Least, last)
+			}
 			return
 		}
 		var missing *isobmff.Missing
@@ -286,6 +295,9 @@ func TestArrivingIndexFirst(t *testing.T) {
 		var missing *isobmff.Missing
 		if !errors.As(err, &missing) {
 			t.Fatalf("with %d octets: %v", n, err)
+		}
+		if missing.Offset+missing.Least <= n {
+			t.Fatalf("with %d octets %+v is said to be worth another try", n, missing)
 		}
 		if missing.Offset > n || missing.Offset+missing.Size > end && missing.Offset < 40 && n >= 40 {
 			t.Fatalf("with %d octets asks for %+v", n, missing)

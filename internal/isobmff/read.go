@@ -15,6 +15,7 @@ type parser struct {
 	m         *Movie
 	boxes     int   // that may still come
 	left      int64 // entries that may still come
+	described int64 // octets of sample descriptions so far
 	fragments int
 	defaults  map[uint32]fragmentDefaults // of mvex, by track
 	media     bool                        // an mdat was seen
@@ -162,7 +163,7 @@ func (p *parser) top(b box, found *bool) error {
 func (p *parser) needs(b box, err error) error {
 	var missing *Missing
 	if errors.As(err, &missing) {
-		return &Missing{Offset: b.at, Size: b.end - b.at, Cause: missing.Cause}
+		return &Missing{Offset: b.at, Size: b.end - b.at, Least: b.end - b.at, Cause: missing.Cause}
 	}
 	return err
 }

@@ -93,7 +93,7 @@ func (s *source) failed(off int64, n int, err error) error {
 	case err == nil || err == io.EOF:
 		return io.ErrUnexpectedEOF
 	case vam.KindOf(err) == vam.Unavailable:
-		return &Missing{Offset: off, Size: int64(n), Cause: err}
+		return &Missing{Offset: off, Size: int64(n), Least: int64(n), Cause: err}
 	}
 	return err
 }

@@ -85,6 +85,9 @@ func (p *parser) editList(t *Track, b box) error {
 	if wide {
 		width = 20
 	}
+	if n := binary.BigEndian.Uint32(raw[4:]); int64(n)+int64(len(t.Edits)) > int64(p.lim.Edits) {
+		return over("%d entries in the edit list of one track", p.lim.Edits)
+	}
 	r, err := p.table(b, 8, width)
 	if err != nil {
 		return err
