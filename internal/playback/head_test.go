@@ -3,6 +3,7 @@ package playback_test
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestPlaysAtOnce(t *testing.T) {
 func (h *house) arriving(content []byte) *hosttest.Recording {
 	h.Helper()
 	r := hosttest.NewRecording(h.TB, "a.example", h.Clock.Now())
-	r.AddFile(content, 256)
+	r.AddFile(content, max(256, len(content)/64))
 	r.Seal()
 	_, _, err := h.Messages.Create(h.Context(), message.Message{
 		Key: r.Key, State: vam.Live, Kind: vam.Video, Author: vam.Address{Local: "alice", Domain: r.Key.Origin}, PublicKey: r.Public(),
@@ -108,6 +109,39 @@ func TestPlaysWhileItArrives(t *testing.T) {
 			t.Errorf("at the end: %+v", st)
 		}
 		h.wantMade(r.Key, h.state(r.Key).Info, content)
+	}
+}
+
+// However many watch a recording whose index does not come to an end, it is not read again
+// and again: what an index costs is for its author to choose. (Not in parallel, since it
+// counts what the process allocates.)
+func TestIndexThatDoesNotEnd(t *testing.T) {
+	h := newHouse(t)
+	const n = 500_000
+	sizes := make([]byte, 4*n)
+	for i := range sizes {
+		sizes[i] = byte(i * 7919 >> 3)
+	}
+	stbl := isobmfftest.Box("stbl", isobmfftest.Full("stsd", 0, 0, isobmfftest.U32(1), isobmfftest.AVC(64, 48)),
+		isobmfftest.Full("stsz", 0, 0, isobmfftest.U32(0, n), sizes))
+	trak := isobmfftest.Box("trak",
+		isobmfftest.Full("tkhd", 0, 1, isobmfftest.U32(0, 0, 1), make([]byte, 72)),
+		isobmfftest.Box("mdia", isobmfftest.Full("mdhd", 0, 0, isobmfftest.U32(0, 0, 1000, 0, 0)), isobmfftest.Box("minf", stbl)))
+	content := slices.Concat(isobmfftest.Box("ftyp", []byte("isom"), isobmfftest.U32(0)), isobmfftest.Box("moov", trak, isobmfftest.Box("udta")))
+	r := h.arriving(content)
+	h.arrive(r, 0, len(content)-8)
+	cost := func() uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if st := h.state(r.Key); st.Known || !st.Working {
+			t.Errorf("without its last box: %+v", st)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	first := cost()
+	if again := cost(); first < n || again > first/10 {
+		t.Errorf("the first look allocates %d octets, the next one %d", first, again)
 	}
 }
 

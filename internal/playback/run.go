@@ -120,6 +120,10 @@ func (s *Service) headOf(ctx context.Context, r Recording) (media.Info, error) {
 		return media.Info{}, err
 	}
 	defer func() { _ = obj.Close() }()
+	if err := s.heads.enter(ctx); err != nil {
+		return media.Info{}, err
+	}
+	defer s.heads.leave()
 	info, _, err := readHead(obj, r.Size)
 	return info, err
 }

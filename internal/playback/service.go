@@ -36,7 +36,7 @@ type Service struct {
 	o     Options
 	adopt chan struct{}
 	work  map[media.Class]chan struct{}
-	heads heads
+	heads *heads
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when anything of any job has changed
@@ -69,7 +69,7 @@ func New(store Store, o Options) *Service {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		store: store, o: o, adopt: make(chan struct{}, 1), changed: make(chan struct{}),
+		store: store, o: o, heads: newHeads(), adopt: make(chan struct{}, 1), changed: make(chan struct{}),
 		work: map[media.Class]chan struct{}{media.Quick: make(chan struct{}, 1), media.Long: make(chan struct{}, 1)},
 	}
 }

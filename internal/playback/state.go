@@ -117,11 +117,6 @@ func (s *Service) peek(ctx context.Context, m message.Message, st *State) error 
 	if m.Head.MediaBytes == 0 || m.Media == (blob.ID{}) {
 		return nil
 	}
-	k := headKey{m.Media, m.Head.MediaBytes}
-	if info, ok := s.heads.get(k); ok {
-		st.Known, st.Info = true, info
-		return nil
-	}
 	src, err := s.o.Messages.OpenMedia(ctx, m.Key)
 	if err != nil {
 		if vam.KindOf(err) == vam.NotFound {
@@ -131,12 +126,12 @@ func (s *Service) peek(ctx context.Context, m message.Message, st *State) error 
 	}
 	defer func() { _ = src.Close() }()
 	r := arriving{ctx, src}
-	info, whole, err := readHead(r, m.Head.MediaBytes)
-	if err == nil {
+	info, known, err := s.heads.look(ctx, headKey{m.Media, m.Head.MediaBytes}, r)
+	if err != nil {
+		return err
+	}
+	if known {
 		st.Known, st.Info = true, info
-		if whole {
-			s.heads.put(k, info)
-		}
 		return nil
 	}
 	if j, ok := st.Job(media.Probe); ok && j.State == Failed && missing(j.Code) {
