@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,7 +162,7 @@ func (v *visit) watch() error {
 		return errMissing()
 	}
 	v.Pattern = watchPath + "{token}" + routeOf(at.rest)
-	if !strings.Contains(methods, v.Method) {
+	if !slices.Contains(strings.Split(methods, ", "), v.Method) {
 		return v.refuse(methods)
 	}
 	if v.Method == http.MethodPost && at.rest == "" {

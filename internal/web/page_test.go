@@ -242,6 +242,8 @@ func TestMethods(t *testing.T) {
 		{http.MethodPost, "original", "GET, HEAD"},
 		{http.MethodGet, "played", "POST"},
 		{http.MethodPut, "state", "GET, HEAD"},
+		{"ET", "original", "GET, HEAD"}, // part of a name is none
+		{"P", "played", "POST"},
 	} {
 		a := d.Do(tc.method, d.URL(link, tc.below), nil)
 		if a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") != tc.allow {
