@@ -42,7 +42,9 @@ func needFFmpeg(t *testing.T) {
 func needCorpus(t *testing.T) {
 	t.Helper()
 	_, err := os.Stat(corpus)
-	need(t, errors.Is(err, fs.ErrNotExist), corpus)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("left out: the recordings are not at ", corpus) // a clone that is alone
+	}
 }
 
 func ffmpeg(t *testing.T, args ...string) []byte {

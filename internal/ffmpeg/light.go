@@ -13,7 +13,7 @@ import (
 )
 
 // lightFile is the table that brings a high dynamic range down, beside what is made. It is
-// computed here rather than left to filters of ffmpeg: a table is ten times as fast, and
+// computed here rather than left to filters of ffmpeg: a table is faster, and
 // every build has the filter that reads it.
 const (
 	lightFile  = "light.cube"
