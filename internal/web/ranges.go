@@ -117,27 +117,44 @@ const (
 	// frame (RFC 9113 section 4.1): a frame of a full 16 KiB would end in a second record of
 	// nine octets, with a system call of its own.
 	copySize = 16<<10 - 9
+	// quickSize is a step of a reader over HTTP/1.1 who has taken quickAfter and keeps up:
+	// fewer system calls, and he does not hold it for long.
+	quickSize  = 64 << 10
+	quickAfter = 1 << 20
 	// stallTime is how long a reader may take none of a copySize. A player that is paused
 	// asks again for what it then needs.
 	stallTime = time.Minute
 	// deadlineStep is how often the deadline is moved; it costs a message in HTTP/2.
 	deadlineStep = 5 * time.Second
-	// slowStep is how long a step takes of a reader that is waited for before the next.
+	// slowStep is how long it takes a slow reader to take a step: 800 kB in a second and less.
 	slowStep = 20 * time.Millisecond
+	// quickSteps is how many steps he takes at once before he is none: more than one burst
+	// of what the kernel has let go.
+	quickSteps = 32
 )
 
-// copyBuffers lends buffers of copySize.
-type copyBuffers struct{ pool sync.Pool }
+// copyBuffers lends buffers of copySize and of quickSize.
+type copyBuffers struct{ small, large sync.Pool }
 
-func (b *copyBuffers) get() *[]byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
+func (b *copyBuffers) get(quick bool) *[]byte {
+	pool, size := &b.small, copySize
+	if quick {
+		pool, size = &b.large, quickSize
+	}
+	if p, ok := pool.Get().(*[]byte); ok {
 		return p
 	}
-	p := make([]byte, copySize)
+	p := make([]byte, size)
 	return &p
 }
 
-func (b *copyBuffers) put(p *[]byte) { b.pool.Put(p) }
+func (b *copyBuffers) put(p *[]byte) {
+	if len(*p) == quickSize {
+		b.large.Put(p)
+		return
+	}
+	b.small.Put(p)
+}
 
 // pacedWriter copies a body in small steps, each of which has its time.
 type pacedWriter struct {
@@ -147,7 +164,8 @@ type pacedWriter struct {
 	alive   func() error
 	sent    func(int64)
 	waiter  Waiter    // nil where the connection does not say when it takes more
-	slow    bool      // it did not take a step at once
+	slow    bool      // it does not take steps at once
+	quick   int       // steps since then that it did
 	until   time.Time // the deadline that is set
 }
 
@@ -160,7 +178,10 @@ func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
 		if err := w.ready(); err != nil {
 			return total, err
 		}
-		n, err := w.step(src)
+		buf := w.copies.get(w.waiter != nil && !w.slow && total >= quickAfter)
+		n, err := w.step(src, *buf)
+		short := n < len(*buf)
+		w.copies.put(buf)
 		total += int64(n)
 		if err == io.EOF {
 			return total, nil
@@ -168,7 +189,7 @@ func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
 		if err != nil {
 			return total, err
 		}
-		if n < copySize { // the source may wait now
+		if short { // the source may wait now
 			_ = w.control.Flush()
 		}
 	}
@@ -180,17 +201,21 @@ func (w *pacedWriter) ready() error {
 	if w.waiter == nil || !w.slow {
 		return nil
 	}
-	w.extend(time.Now())
-	return w.waiter.WaitWritable()
+	start := time.Now()
+	w.extend(start)
+	err := w.waiter.WaitWritable()
+	if w.quick++; time.Since(start) > slowStep {
+		w.quick = 0
+	}
+	w.slow = w.quick < quickSteps
+	return err
 }
 
 // step copies one buffer.
-func (w *pacedWriter) step(src io.Reader) (int, error) {
-	buf := w.copies.get()
-	defer w.copies.put(buf)
-	n, err := src.Read(*buf)
+func (w *pacedWriter) step(src io.Reader, buf []byte) (int, error) {
+	n, err := src.Read(buf)
 	if n > 0 {
-		if err := w.write((*buf)[:n]); err != nil {
+		if err := w.write(buf[:n]); err != nil {
 			return 0, err
 		}
 	}
@@ -206,7 +231,9 @@ func (w *pacedWriter) write(p []byte) error {
 	start := time.Now()
 	w.extend(start)
 	n, err := w.Write(p)
-	w.slow = w.slow || time.Since(start) > slowStep
+	if time.Since(start) > slowStep {
+		w.slow, w.quick = true, 0
+	}
 	if w.sent != nil && n > 0 {
 		w.sent(int64(n))
 	}

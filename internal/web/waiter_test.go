@@ -24,7 +24,9 @@ type slowReader struct {
 }
 
 func (s *slowReader) Write(p []byte) (int, error) {
-	time.Sleep(s.pause)
+	if s.waits == 0 {
+		time.Sleep(s.pause) // later ones are waited for before
+	}
 	return s.ResponseRecorder.Write(p)
 }
 
@@ -32,6 +34,7 @@ func (s *slowReader) SetWriteDeadline(time.Time) error { return nil }
 
 func (s *slowReader) WaitWritable() error {
 	s.waits++
+	time.Sleep(s.pause)
 	return s.gone
 }
 
