@@ -12,45 +12,30 @@ import (
 // megabytes, and with them the page's next picture.
 const browserUnsent = 64 << 10
 
-// limitBrowsers bounds the connections of browsers as limits.clients says: of everybody
-// together and of one address.
-func (d *Daemon) limitBrowsers(ln net.Listener) net.Listener {
-	c := d.o.Config.Limits.Clients
+// limitBrowsers bounds the connections of a listener for browsers, together with those of
+// the others that have the same limit.
+func (d *Daemon) limitBrowsers(ln net.Listener, limit *connLimit) net.Listener {
 	return &limitedListener{
-		Listener: ln, total: c.Connections, each: c.PerAddress, open: map[netip.Prefix]int{},
+		Listener: ln, limit: limit,
 		refused: func() { d.metrics.Limited.WithLabelValues("limits.clients").Inc() },
 	}
 }
 
-// limitedListener ends connections at once that are too many.
-type limitedListener struct {
-	net.Listener
+// connLimit counts connections: of everybody together and of one address. It is safe for
+// concurrent use.
+type connLimit struct {
 	total, each int
-	refused     func()
 
 	mu    sync.Mutex
 	count int
 	open  map[netip.Prefix]int
 }
 
-// Accept implements net.Listener.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		from := neighbourhood(conn.RemoteAddr())
-		if l.enter(from) {
-			limitUnsent(conn, browserUnsent)
-			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
-		}
-		_ = conn.Close()
-		l.refused()
-	}
+func newConnLimit(total, each int) *connLimit {
+	return &connLimit{total: total, each: each, open: map[netip.Prefix]int{}}
 }
 
-func (l *limitedListener) enter(from netip.Prefix) bool {
+func (l *connLimit) enter(from netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.count >= l.total || l.open[from] >= l.each {
@@ -61,12 +46,36 @@ func (l *limitedListener) enter(from netip.Prefix) bool {
 	return true
 }
 
-func (l *limitedListener) leave(from netip.Prefix) {
+func (l *connLimit) leave(from netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count--
 	if l.open[from]--; l.open[from] == 0 {
 		delete(l.open, from)
+	}
+}
+
+// limitedListener ends connections at once that are too many.
+type limitedListener struct {
+	net.Listener
+	limit   *connLimit
+	refused func()
+}
+
+// Accept implements net.Listener.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := neighbourhood(conn.RemoteAddr())
+		if l.limit.enter(from) {
+			limitUnsent(conn, browserUnsent)
+			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { l.limit.leave(from) })}, nil
+		}
+		_ = conn.Close()
+		l.refused()
 	}
 }
 

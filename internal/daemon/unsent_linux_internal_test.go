@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ func browserPair(t *testing.T) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &limitedListener{Listener: inner, total: 1, each: 1, open: map[netip.Prefix]int{}, refused: func() {}}
+	ln := &limitedListener{Listener: inner, limit: newConnLimit(1, 1), refused: func() {}}
 	t.Cleanup(func() { _ = ln.Close() })
 	near, err = net.Dial("tcp", inner.Addr().String())
 	if err != nil {

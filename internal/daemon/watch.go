@@ -183,13 +183,15 @@ func writeDurably(path string, data []byte) error {
 // Bounds of a browser's connection. What is written has no bound of its own: the pages
 // see to it that who reads slowly is let go when nothing moves.
 const (
-	browserHeader = 10 * time.Second
-	browserIdle   = 2 * time.Minute
-	browserOctets = 16 << 10 // of a request's header
+	browserHeader  = 10 * time.Second
+	browserRequest = 30 * time.Second // with its body, which is small
+	browserOctets  = 16 << 10         // of a request's header
 )
 
 // listenBrowsers binds the listeners for browsers.
 func (d *Daemon) listenBrowsers(ctx context.Context) error {
+	clients := d.o.Config.Limits.Clients
+	limit := newConnLimit(clients.Connections, clients.PerAddress)
 	lc := amserver.ListenConfig(congestion(d.o.Config.Transport.Congestion)) // who watches is far away, too
 	for _, addr := range config.AddrPorts(d.o.Config.Web.Listen) {
 		ln, err := anyFamily(addr, func(a string) (net.Listener, error) { return lc.Listen(ctx, "tcp", a) })
@@ -197,12 +199,12 @@ func (d *Daemon) listenBrowsers(ctx context.Context) error {
 			return bindError(ctx, portowner.TCP, addr, err)
 		}
 		d.onClose(func() error { return ignoreClosed(ln.Close()) })
-		d.browsers = append(d.browsers, ln)
+		d.browsers = append(d.browsers, d.limitBrowsers(ln, limit))
 	}
 	d.pages = &http.Server{
 		Handler:           countRequests(d.web, d.metrics.Requests, "watch"),
 		TLSConfig:         &tls.Config{GetCertificate: d.certs.GetCertificate, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: browserHeader, ReadTimeout: browserIdle, IdleTimeout: browserIdle, MaxHeaderBytes: browserOctets,
+		ReadHeaderTimeout: browserHeader, ReadTimeout: browserRequest, IdleTimeout: clients.Idle.Duration, MaxHeaderBytes: browserOctets,
 		ConnContext: web.ConnContext, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	d.onClose(d.pages.Close)
@@ -211,5 +213,5 @@ func (d *Daemon) listenBrowsers(ctx context.Context) error {
 
 // serveBrowsers answers browsers on one listener until the server stops.
 func (d *Daemon) serveBrowsers(ln net.Listener) error {
-	return ignoreEnd(d.pages.ServeTLS(d.limitBrowsers(ln), "", ""))
+	return ignoreEnd(d.pages.ServeTLS(ln, "", ""))
 }
