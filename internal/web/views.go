@@ -19,11 +19,16 @@ const (
 	// what the indexes that they were read from have. One that is in use is not counted.
 	maxViews      = 64
 	maxViewOctets = 64 << 20
+	// viewReaders is how many indexes are read at the same time: one of the largest size
+	// that is read takes hundreds of MiB on the way.
+	viewReaders = 2
 )
 
 // views keeps the views of the recordings that were watched last, so that an index is
 // read once and not for each range. It is safe for concurrent use.
 type views struct {
+	turn chan struct{} // has a place for each index that is being read
+
 	mu     sync.Mutex
 	byKey  map[viewKey]*list.Element
 	order  list.List // of *viewEntry, least recently used first
@@ -44,7 +49,9 @@ type viewEntry struct {
 	octets int64
 }
 
-func newViews() *views { return &views{byKey: map[viewKey]*list.Element{}} }
+func newViews() *views {
+	return &views{turn: make(chan struct{}, viewReaders), byKey: map[viewKey]*list.Element{}}
+}
 
 // get returns the view of a recording, which is read from r at most once at a time. What
 // could not be read yet is forgotten. Errors as cmaf.New, isobmff.Read and r have them.
@@ -56,7 +63,9 @@ func (s *views) get(ctx context.Context, k viewKey, r io.ReaderAt) (*cmaf.View, 
 		e = s.order.PushBack(entry)
 		s.byKey[k] = e
 		s.mu.Unlock()
+		s.turn <- struct{}{} // whoever has it waits for the disk alone
 		view, octets, err := readView(r, k.size)
+		<-s.turn
 		s.keep(e, view, octets, err)
 		return view, err
 	}
