@@ -64,6 +64,9 @@ func (p probed) info(container string, size int64) media.Info {
 	return out
 }
 
+// fastest is the most frames per second that a camera is believed.
+const fastest = 480
+
 func (s stream) track() media.Track {
 	t := media.Track{
 		ID: s.Index, Codec: s.Codec, Profile: s.Profile, Language: s.Tags["language"], Default: s.Disposition["default"] == 1,
@@ -94,7 +97,11 @@ func (s stream) picture(t *media.Track) {
 	t.Width, t.Height, t.PixelFormat, t.BitDepth = s.Width, s.Height, s.PixelFormat, s.depth()
 	t.Colour = media.Colour{Primaries: known(s.Primaries), Transfer: known(s.Transfer), Matrix: known(s.Space), FullRange: s.Range == "pc" || strings.HasPrefix(s.PixelFormat, "yuvj")}
 	t.FrameRate = ratio(s.Mean, "/")
-	if r := ratio(s.Rate, "/"); r > 0 && t.FrameRate > 0 {
+	r := ratio(s.Rate, "/")
+	if t.FrameRate > fastest && r > 0 && r <= fastest {
+		t.FrameRate = r // of Matroska without a rate, the mean is that of its clock
+	}
+	if r > 0 && t.FrameRate > 0 {
 		t.VariableRate = math.Abs(r-t.FrameRate) > 0.02*t.FrameRate
 	}
 	for _, d := range s.SideData {
