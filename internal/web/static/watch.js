@@ -218,7 +218,14 @@ if (player) {
   for (const e of ["pause", "ended"]) player.addEventListener(e, () => tell());
   addEventListener("pagehide", () => tell(true));
 
-  moments();
+  // The line is the first picture's; where a browser loads none before it is told to play,
+  // the strip does not wait for ever.
+  const first = new Promise((done) => {
+    if (player.readyState >= 2) return done();
+    player.addEventListener("loadeddata", done, { once: true });
+    setTimeout(done, 3000);
+  });
+  first.then(moments);
 }
 
 // A strip of moments from the storyboard: a table in WebVTT of pieces of one picture.
