@@ -66,7 +66,7 @@ func (d *Daemon) composeWatch(ctx context.Context) error {
 		return vam.Wrap(vam.Invalid, err, "web.url is no URL")
 	}
 	d.web, err = web.New(web.Options{
-		Grants: d.grants, Playback: d.playback, Messages: d.messages, Entries: d.db.Mailboxes(), Host: base.Hostname(),
+		Grants: d.grants, Playback: d.playback, Messages: d.messages, Entries: d.db.Mailboxes(), Host: base.Hostname(), URL: c.Web.URL,
 		Stopping: d.winding, Now: d.o.Now, Log: d.log,
 	})
 	return err

@@ -51,7 +51,11 @@ func (v *visit) frame() *frame {
 }
 
 func (v *visit) card(kind vam.Kind) *card {
-	c := &card{Site: v.h.o.Host, Image: "https://" + v.Host + v.h.statics.card.path, Width: cardWidth, Height: cardHeight}
+	base := v.h.o.URL
+	if base == "" {
+		base = "https://" + v.Host
+	}
+	c := &card{Site: v.h.o.Host, Image: base + v.h.statics.card.path, Width: cardWidth, Height: cardHeight}
 	c.Title, _ = v.words.text(string(kind) + ".card")
 	c.Description, _ = v.words.text("card.description")
 	return c

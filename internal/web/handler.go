@@ -48,6 +48,9 @@ type Options struct {
 	Entries  Entries
 	// Host is the name that the pages give to this server.
 	Host string
+	// URL is what links begin with, such as "https://video.b.example"; "" is what a request
+	// says that it was sent to.
+	URL string
 	// Catalogues are further languages, beside English and German.
 	Catalogues []*Catalogue
 	// Stopping, if not nil, ends when the server stops: those who wait are then answered.

@@ -106,6 +106,14 @@ func TestCard(t *testing.T) {
 	}
 }
 
+// TestCardBehindProxy: the picture of the card is where links lead, whatever name a proxy asks
+// this server by.
+func TestCardBehindProxy(t *testing.T) {
+	d := webtest.New(t, webtest.Options{Tune: func(o *web.Options) { o.URL = "https://video.b.example" }})
+	_, link := sent(t, d, 1000)
+	wantWords(t, d.Get(d.URL(link, "")), `og:image" content="https://video.b.example/-/card.`)
+}
+
 // TestStates is one sentence for each way in which a message does not play, and the
 // download wherever there is something to download.
 func TestStates(t *testing.T) {
