@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/grant"
+	"github.com/videoactivmail/vam/internal/isobmff/isobmfftest"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/submission"
 	"github.com/videoactivmail/vam/internal/web"
@@ -72,6 +74,31 @@ func TestLive(t *testing.T) {
 		t.Fatalf("%d octets at the end: %v", len(rest), err)
 	}
 	wantBody(t, d.Get(d.URL(link, "original"), "Range", "bytes=100-199"), content[100:200])
+}
+
+// TestLiveView: what is still being made plays to its end, and not to where it was when
+// somebody began to watch.
+func TestLiveView(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	f := isobmfftest.File{Fragment: 10, Tracks: []isobmfftest.Track{{Video: true, Samples: slices.Repeat([]isobmfftest.Sample{{Size: 100, Duration: 3600}}, 60)}}}
+	content := f.Bytes()
+	half := bytes.LastIndex(content[:len(content)/2], []byte("moof")) - 4
+	m := d.Put(submission.Draft{Subject: "Now", Name: "now.mp4"})
+	d.Append(m.Key, content[:half])
+	d.Go(m.Key)
+	link := d.Link(m.Key, grant.Terms{})
+	wantWords(t, d.Get(d.URL(link, "")), `/play/view" type="video/mp4; codecs=`)
+	a := stream(t, d, d.URL(link, "play/view"), "Range", "bytes=0-")
+	if a.StatusCode != http.StatusOK || a.ContentLength != -1 || a.Header.Get("Content-Type") != "video/mp4" {
+		t.Fatalf("%d, %v", a.StatusCode, a.Header)
+	}
+	readExactly(t, a.Body, content[:half])
+	d.Append(m.Key, content[half:])
+	d.Seal(m.Key)
+	readExactly(t, a.Body, content[half:])
+	if n, err := io.Copy(io.Discard, a.Body); n > 0 || err != nil {
+		t.Errorf("%d octets behind the end: %v", n, err)
+	}
 }
 
 // TestTakenBackMeanwhile: a body that is being sent is cut as soon as the message, so that

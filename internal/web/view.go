@@ -46,10 +46,11 @@ func (v *visit) playView() error {
 	return nil
 }
 
-// viewOf is the view of the original.
+// viewOf is the view of the original. Of one whose end is not known there is none: it would
+// end with what is here now.
 func (v *visit) viewOf(m message.Message, src *message.Media) (*cmaf.View, error) {
-	size, _ := src.Size()
-	if m.Media == (blob.ID{}) || size == 0 {
+	size, final := src.Size()
+	if m.Media == (blob.ID{}) || size == 0 || !final {
 		return nil, errIndexMissing()
 	}
 	return v.h.views.get(v.Context(), viewKey{m.Media, size}, hereReader{src})
