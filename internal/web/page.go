@@ -51,7 +51,6 @@ type watchPage struct {
 	Date, DateISO string
 	Clock, Spoken string
 	Text          string
-	Cut           bool
 	Download      string
 	What          string
 }
