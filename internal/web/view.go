@@ -111,34 +111,43 @@ func (v *visit) hlsIndex() error {
 	}
 	var list hls.Multivariant
 	list.Independent = true
-	add := func(name string, width, height int, rate float64) {
+	add := func(name string, is hls.Variant) {
 		t, err := v.track(name)
 		if err != nil {
 			v.h.o.Log.Warn("a rendition cannot be listed", "message", v.grant.Key.String(), "rendition", name, "err", err)
 			return
 		}
 		defer func() { _ = t.Close() }()
-		peak, mean := t.view.Bandwidth()
 		list.Independent = list.Independent && t.view.Independent()
-		list.Variants = append(list.Variants, hls.Variant{
-			URI: name + "/index.m3u8", Bandwidth: peak, Average: mean, Codecs: t.view.Codecs(), Width: width, Height: height, FrameRate: rate,
-		})
+		is.URI, is.Codecs = name+"/index.m3u8", t.view.Codecs()
+		is.Bandwidth, is.Average = t.view.Bandwidth()
+		list.Variants = append(list.Variants, is)
 	}
 	if l.originalSegments() {
-		var width, height int
-		var rate float64
+		var is hls.Variant
 		if t := st.Info.Video(); t != nil {
-			width, height, rate = t.DisplayWidth, t.DisplayHeight, t.FrameRate
+			is = hls.Variant{Width: t.DisplayWidth, Height: t.DisplayHeight, FrameRate: t.FrameRate, VideoRange: videoRange(t.Colour)}
 		}
-		add(originalTrack, width, height, rate)
+		add(originalTrack, is)
 	}
 	for _, a := range st.Renditions() {
-		add(strings.TrimSuffix(a.Name, ".mp4"), a.Width, a.Height, 0)
+		add(strings.TrimSuffix(a.Name, ".mp4"), hls.Variant{Width: a.Width, Height: a.Height})
 	}
 	if len(list.Variants) == 0 {
 		return vam.Errorf(vam.NotFound, "this recording is not played in this form")
 	}
 	return v.playlist(list.String())
+}
+
+// videoRange is the word of HLS for a high dynamic range; "" is the ordinary one.
+func videoRange(c media.Colour) string {
+	switch c.Transfer {
+	case "smpte2084":
+		return "PQ"
+	case "arib-std-b67":
+		return "HLG"
+	}
+	return ""
 }
 
 func (v *visit) playlist(text string) error {

@@ -141,6 +141,17 @@ func TestHLS(t *testing.T) {
 	}
 }
 
+// TestHLSRange: a player is told of a high dynamic range before it reads a segment.
+func TestHLSRange(t *testing.T) {
+	d := webtest.New(t, webtest.Options{})
+	data := film(t, "clip.mp4", "-movflags", "+faststart")
+	for transfer, want := range map[string]string{"smpte2084": ",VIDEO-RANGE=PQ\n", "arib-std-b67": ",VIDEO-RANGE=HLG\n"} {
+		m := d.Send(submission.Draft{Name: "clip.mp4"}, data)
+		d.Know(m, media.Info{Container: "mp4", Tracks: []media.Track{{Type: media.Video, Codec: "hevc", Colour: media.Colour{Transfer: transfer}}}})
+		wantWords(t, d.Get(d.URL(d.Link(m.Key, grant.Terms{}), "hls/index.m3u8")), want)
+	}
+}
+
 // TestNoView: where there is none, the original is played in its place.
 func TestNoView(t *testing.T) {
 	d := webtest.New(t, webtest.Options{})
