@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,9 +130,17 @@ func (j *job) finished(name, mediaType string, width, height int) (File, error) 
 	return File{Name: name, Type: mediaType, Width: width, Height: height, Size: vam.Bytes(i.Size())}, nil
 }
 
-// save writes what was drawn here.
+// save writes what was drawn here. A program has had the folder before: what it may have
+// left under that name is not written through.
 func (j *job) save(name, mediaType string, width, height int, content []byte) (File, error) {
-	if err := os.WriteFile(filepath.Join(j.dir, name), content, 0o600); err != nil {
+	path := filepath.Join(j.dir, name)
+	_ = os.Remove(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = f.Write(content)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
 		return File{}, vam.Wrap(vam.Unavailable, err, "the disk of this server is full; work on the recording is tried again")
 	}
 	return File{Name: name, Type: mediaType, Width: width, Height: height, Size: vam.Bytes(len(content))}, nil

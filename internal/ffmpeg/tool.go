@@ -109,10 +109,9 @@ func (t *Tool) Box() *sandbox.Box { return t.box }
 
 // The bounds of one process. The largest pictures that are decoded need most of the memory.
 const (
-	memory     = 4 << 30
-	openFiles  = 64
-	tasks      = 256
-	largestOut = 8 << 30 // one rendition
+	memory    = 4 << 30
+	openFiles = 64
+	tasks     = 256
 )
 
 // quickBounds are for what reads a beginning or reads through once.
@@ -126,7 +125,8 @@ func longBounds(i media.Info) sandbox.Bounds {
 	b := quickBounds()
 	b.Wall += 3*time.Minute + 30*i.Duration
 	b.CPU += 6*time.Minute + 60*i.Duration
-	b.File, b.Output = largestOut, largestOut+1<<20
+	b.File = i.LargestRendition()
+	b.Output = b.File + vam.MiB
 	return b
 }
 

@@ -177,3 +177,14 @@ func (i Info) BitRate() int64 {
 	}
 	return int64(float64(i.Size) * 8 / i.Duration.Seconds())
 }
+
+// LargestRendition is the most that one rendition may take on the disk: 16 Mbit/s, 64 MiB
+// beside for what is short, and 8 GiB whatever the recording says of its length.
+func (i Info) LargestRendition() vam.Bytes {
+	const perSecond = 2 * vam.MiB
+	seconds := i.Duration.Seconds()
+	if i.Duration <= 0 { // not known
+		seconds = 600
+	}
+	return 64*vam.MiB + vam.Bytes(min(seconds*float64(perSecond), float64(8*vam.GiB)))
+}

@@ -248,3 +248,15 @@ func TestDefaultTrack(t *testing.T) {
 		t.Errorf("picture %d and sound %d, want 1 and 3", v.ID, a.ID)
 	}
 }
+
+// TestLargestRendition: what a recording says of its length cannot fill a disk.
+func TestLargestRendition(t *testing.T) {
+	for d, want := range map[time.Duration]vam.Bytes{
+		time.Second: 66 * vam.MiB, time.Minute: 184 * vam.MiB, 0: 64*vam.MiB + 1200*vam.MiB, -1: 64*vam.MiB + 1200*vam.MiB,
+		1 << 62: 64*vam.MiB + 8*vam.GiB,
+	} {
+		if got := (media.Info{Duration: d}).LargestRendition(); got != want {
+			t.Errorf("of %v: %v, want %v", d, got, want)
+		}
+	}
+}

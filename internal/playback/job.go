@@ -160,7 +160,7 @@ func (s *Service) make(ctx context.Context, j Job, obj blob.Object, dir Folder, 
 func (s *Service) room(ctx context.Context, w media.Work, info media.Info) error {
 	need := 64 * vam.MiB
 	if w.Kind == media.Rendition {
-		need += vam.Bytes(info.Size)
+		need = 2 * info.LargestRendition() // once in the scratch folder, once where it stays
 	}
 	free, err := s.o.Blobs.Free(ctx)
 	if err == nil && free < need {
