@@ -125,7 +125,7 @@ func (s *Service) Mint(ctx context.Context, account int64, k message.Key, rcpt v
 // renew brings the terms of a link that is there up to those that are asked for.
 func (s *Service) renew(ctx context.Context, got Grant, kept Secret, want Grant, secret Secret, t Terms) (Link, error) {
 	link := Link{Token: s.token(got.ID), Grant: got}
-	expires, lock := got.Expires, kept.Lock
+	expires, lock := got.Expires, []byte(nil) // nil leaves the lock to whoever sets one meanwhile
 	if !t.Expires.IsZero() || over(got.Expires, s.o.Now()) {
 		expires = want.Expires
 	}
@@ -135,7 +135,7 @@ func (s *Service) renew(ctx context.Context, got Grant, kept Secret, want Grant,
 	if expires.Equal(got.Expires) && t.Password == "" {
 		return link, nil
 	}
-	link.Expires, link.Locked = expires, lock != nil
+	link.Expires, link.Locked = expires, lock != nil || kept.Lock != nil
 	return link, s.store.SetGrant(ctx, got.ID, expires, lock)
 }
 
