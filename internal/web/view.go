@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"mime"
@@ -69,8 +70,9 @@ type track struct {
 	alive func() error
 }
 
-// track opens the view of a rendition or of the original.
-func (v *visit) track(name string) (*track, error) {
+// track opens the view of a rendition or of the original, whose octets are waited for until
+// ctx ends.
+func (v *visit) track(ctx context.Context, name string) (*track, error) {
 	if name == originalTrack {
 		m, src, err := v.open()
 		if err != nil {
@@ -81,7 +83,7 @@ func (v *visit) track(name string) (*track, error) {
 			_ = src.Close()
 			return nil, err
 		}
-		return &track{view, waitingReaderAt{v.Context(), src}, src, strings.Trim(etag(m, ""), `"`), v.alive(src)}, nil
+		return &track{view, waitingReaderAt{ctx, src}, src, strings.Trim(etag(m, ""), `"`), v.alive(src)}, nil
 	}
 	r, err := v.h.o.Playback.Open(v.Context(), v.grant.Key, name+".mp4")
 	if err != nil {
@@ -112,7 +114,7 @@ func (v *visit) hlsIndex() error {
 	var list hls.Multivariant
 	list.Independent = true
 	add := func(name string, is hls.Variant) {
-		t, err := v.track(name)
+		t, err := v.track(v.Context(), name)
 		if err != nil {
 			v.h.o.Log.Warn("a rendition cannot be listed", "message", v.grant.Key.String(), "rendition", name, "err", err)
 			return
@@ -158,7 +160,9 @@ func (v *visit) playlist(text string) error {
 
 // hlsFile is the playlist of one rendition, its init segment, or one of its segments.
 func (v *visit) hlsFile(name, file string) error {
-	t, err := v.track(name)
+	ctx, cancel := v.untilStop()
+	defer cancel()
+	t, err := v.track(ctx, name)
 	if err != nil {
 		return err
 	}
