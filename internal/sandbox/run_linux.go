@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -80,11 +81,12 @@ func start(ctx context.Context, p *plan, stdout, stderr io.Writer) (Usage, error
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 10 * time.Second
 	began := time.Now()
+	stop := sync.OnceFunc(watch(p, cancel)) // of what the child does before it is the program, too
+	defer stop()
 	status, err := launch(cmd, p)
 	if err != nil {
 		return Usage{}, err
 	}
-	stop := watch(p, cancel)
 	err = cmd.Wait()
 	stop()
 	u := Usage{CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), Wall: time.Since(began)}
