@@ -233,12 +233,13 @@ func (s *Server) end() {
 }
 
 // environ is the environment of the server's commands: nothing of the test's own
-// settings.
+// settings. Nothing is made of recordings: that is what e2e/corpus is for.
 func (s *Server) environ(more ...string) []string {
 	env := []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + s.w.dir, "TMPDIR=" + s.w.dir,
 		"SSL_CERT_FILE=" + s.w.caFile(), "SSL_CERT_DIR=" + s.w.dir, "GORACE=halt_on_error=0",
 		"VAM_LIMITS_SENDERS_MESSAGES=" + manyMessages.String(), "VAM_DELIVERY_DRAIN_WITHIN=" + drain.String(),
+		"VAM_MEDIA_FFMPEG=not-in-these-tests",
 	}
 	return slices.Concat(env, s.o.Env, s.Env, more)
 }

@@ -132,11 +132,16 @@ func (m maker) Make(ctx context.Context, w media.Work, info media.Info, path, di
 // OpenMaker opens ffmpeg in a sandbox as the configuration says. The error has the
 // media.Reason for which nothing can be made.
 func OpenMaker(ctx context.Context, c config.Media, l sandbox.Launcher) (*ffmpeg.Tool, error) {
+	o := ffmpeg.Options{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe}
+	if err := o.Find(); err != nil { // which costs no process
+		return nil, err
+	}
 	box, err := sandbox.New(ctx, sandbox.Options{Launcher: l, AllowUnconfined: c.Unconfined})
 	if err != nil {
 		return nil, media.Refuse(media.NoSandbox, err)
 	}
-	return ffmpeg.Open(ctx, ffmpeg.Options{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, Box: box})
+	o.Box = box
+	return ffmpeg.Open(ctx, o)
 }
 
 // linkURL is the link that has a token.

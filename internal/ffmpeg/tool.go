@@ -7,6 +7,7 @@ package ffmpeg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os/exec"
@@ -31,6 +32,25 @@ type Options struct {
 	Threads int
 }
 
+// Find looks for the programs and puts their paths in the place of their names. Errors:
+// NotFound (media.ReasonOf says NoFFmpeg).
+func (o *Options) Find() error {
+	for _, p := range []struct {
+		path  *string
+		usual string
+	}{{&o.FFmpeg, "ffmpeg"}, {&o.FFprobe, "ffprobe"}} {
+		path, err := exec.LookPath(cmp.Or(*p.path, p.usual))
+		if err == nil {
+			path, err = filepath.Abs(path)
+		}
+		if err != nil {
+			return vam.Wrap(vam.NotFound, media.Refuse(media.NoFFmpeg, err), "%s is not installed on this server; without it recordings play only as they are", p.usual)
+		}
+		*p.path = path
+	}
+	return nil
+}
+
 // Tool runs ffprobe and ffmpeg. It may be used from several goroutines at once; each call is
 // one to a few processes, which are gone when it returns.
 type Tool struct {
@@ -50,23 +70,10 @@ func Open(ctx context.Context, o Options) (*Tool, error) {
 	if t.threads == 0 {
 		t.threads = min(2, runtime.NumCPU())
 	}
-	for _, p := range []struct {
-		path       *string
-		name, std_ string
-	}{{&t.ffmpeg, o.FFmpeg, "ffmpeg"}, {&t.ffprobe, o.FFprobe, "ffprobe"}} {
-		name := p.name
-		if name == "" {
-			name = p.std_
-		}
-		path, err := exec.LookPath(name)
-		if err == nil {
-			path, err = filepath.Abs(path)
-		}
-		if err != nil {
-			return nil, vam.Wrap(vam.NotFound, media.Refuse(media.NoFFmpeg, err), "%s is not installed on this server; without it recordings play only as they are", p.std_)
-		}
-		*p.path = path
+	if err := o.Find(); err != nil {
+		return nil, err
 	}
+	t.ffmpeg, t.ffprobe = o.FFmpeg, o.FFprobe
 	return t, t.ask(ctx)
 }
 
