@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -24,7 +25,7 @@ type Away struct {
 	// "renew", "receipt".
 	Fail func(op string) error
 	// Cut ends a body of media after that many octets; 0 is never.
-	Cut int
+	Cut atomic.Int64
 	// Lie changes what a body of media or a blob has; off is -1 for a blob.
 	Lie func(off int64, data []byte) []byte
 	// Few is how many lines one answer has at most; 0 is all.
@@ -214,8 +215,8 @@ func (o *awayOrigin) Media(_ context.Context, off, n int64) (io.ReadCloser, erro
 	if o.a.Lie != nil {
 		data = o.a.Lie(off, slices.Clone(data))
 	}
-	if o.a.Cut > 0 {
-		data = data[:min(len(data), o.a.Cut)]
+	if cut := o.a.Cut.Load(); cut > 0 {
+		data = data[:min(int64(len(data)), cut)]
 	}
 	return io.NopCloser(&counted{bytes.NewReader(data), o.a}), nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/blob"
@@ -174,10 +175,14 @@ func (f *file) unlink() error {
 	if err := fault.Point("localblob.remove.before-side"); err != nil {
 		return classify(err)
 	}
-	if err := root.RemoveAll(sideDir(f.id)); err != nil {
-		return classify(err)
+	// A blob that another handle is just putting there keeps the folder for a moment.
+	const tries = 100
+	for try := 1; ; try++ {
+		err := root.RemoveAll(sideDir(f.id))
+		if err == nil || !errors.Is(err, syscall.ENOTEMPTY) || try == tries {
+			return classify(err)
+		}
 	}
-	return nil
 }
 
 // shut closes a file without users. Bytes that were written and never synced are

@@ -78,20 +78,21 @@ func TestPullCutAtEveryOctet(t *testing.T) {
 		r.Seal()
 		in.taken(t, in.offer(t, r, "bob@b.example"))
 		before := in.away.MediaBytes()
-		in.away.Cut = cut
+		in.away.Cut.Store(int64(cut))
 		if cut < partSize { // not even one part comes through: only now and then
 			var n atomic.Int32
 			in.away.Fail = func(op string) error {
 				if op == "media" && n.Add(1)%4 == 0 {
-					in.away.Cut = 0
+					in.away.Cut.Store(0)
 				} else {
-					in.away.Cut = cut
+					in.away.Cut.Store(int64(cut))
 				}
 				return nil
 			}
 		}
 		in.settled(t)
-		in.away.Cut, in.away.Fail = 0, nil
+		in.away.Cut.Store(0)
+		in.away.Fail = nil
 		if st := in.state(t, in.bob, r); st != mailbox.Stored {
 			t.Fatalf("cut at %d: bob has it %s", cut, st)
 		}
