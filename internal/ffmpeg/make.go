@@ -71,9 +71,22 @@ type job struct {
 	progress        func(float64)
 }
 
+// standsBack is how far a work lets others go first: the poster is waited for, and what
+// plays is more urgent than what makes it better. People who watch come before all of it.
+func standsBack(k media.WorkKind) int {
+	switch k {
+	case media.Poster:
+		return 1
+	case media.Rendition:
+		return 10
+	}
+	return 5
+}
+
 // run runs ffmpeg with the input and these arguments for the output.
 func (j *job) run(c call) error {
 	said := &head{limit: 1 << 16}
+	c.bounds.Nice = standsBack(j.work.Kind)
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-y", "-threads", strconv.Itoa(j.threads), "-filter_threads", strconv.Itoa(j.threads)}, c.global...)
 	args = append(args, reading(j.container)...)
 	args = append(args, "-max_pixels", strconv.Itoa(media.MaxPixels))

@@ -131,3 +131,17 @@ func TestNoInterpreter(t *testing.T) {
 		t.Errorf("Run = %v, and it said %q", err, &out)
 	}
 }
+
+// TestNice: a program stands back as far as it is told to.
+func TestNice(t *testing.T) {
+	c, _ := command(t, world(t), "nice")
+	c.Bounds.Nice = 7
+	var out bytes.Buffer
+	c.Stdout = &out
+	if _, err := box(t, nil).Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(out.String()); got != "7" {
+		t.Errorf("it runs at %q", got)
+	}
+}

@@ -237,6 +237,9 @@ func doHarm(args []string) int {
 		return doAll(t, deeds())
 	case "deeds and calls":
 		return doAll(t, append(deeds(), kernelDeeds()...))
+	case "nice":
+		n, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+		fmt.Println(20 - n) // as the kernel has it
 	case "spin":
 		for n := 0; n >= 0; n = (n + 1) & 0xffff {
 		}

@@ -88,6 +88,11 @@ func execute(p *plan) error {
 	if err != nil {
 		return err
 	}
+	if p.Bounds.Nice > 0 {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, p.Bounds.Nice); err != nil {
+			return fmt.Errorf("priority: %w", err)
+		}
+	}
 	limits := p.Bounds.limits(p.has(Namespaces))
 	filter := seccompFilter()
 	// The parent's death is this process's too, however it comes.
