@@ -16,7 +16,7 @@ const (
 	posterOctets = 1 << 20
 	posterFrames = 6
 	posterReach  = 10 * time.Second // of key frames
-	posterFull   = 5 * time.Second  // of every picture
+	posterFull   = 3 * time.Second  // of every picture
 	goodEnough   = 0.35             // of score
 )
 
