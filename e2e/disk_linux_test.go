@@ -70,7 +70,7 @@ func TestDiskFull(t *testing.T) {
 		// Full in the middle of the transfer.
 		p.a.TCP.SetShape(netem.ToClient, netem.Shape{Rate: 512 * vam.KiB, Queue: 64 * vam.KiB})
 		p.a.UDP.Outage(true)
-		m = p.alice.SendTo(harness.Content(55, 8<<20), p.bob)
+		m = p.alice.SendTo(harness.Content(55, 16<<20), p.bob)
 		p.bob.AwaitEntry("some of it is there", p.a.Domain, m.ID, func(e userwire.Entry) bool { return e.Available > 0 })
 		filler = fill(t, disk.Dir())
 		p.a.TCP.SetShape(netem.ToClient, netem.Shape{})
@@ -83,7 +83,7 @@ func TestDiskFull(t *testing.T) {
 		p.b.Kill() // or its lease of the job, which it could not give back, would end in a minute
 		remove(t, filler)
 		p.b.Start()
-		p.bob.Holds(p.a.Domain, m.ID, harness.Content(55, 8<<20))
+		p.bob.Holds(p.a.Domain, m.ID, harness.Content(55, 16<<20))
 		p.b.Check()
 	})
 }

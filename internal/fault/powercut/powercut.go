@@ -125,6 +125,17 @@ func (d *Disk) Restore() {
 	if d.mounted {
 		d.t.FailNow()
 	}
+	// A mount namespace that some program has made meanwhile, as sandboxes do, still holds the
+	// dead file system, and a mount of the same image would find it again. A copy is another
+	// disk.
+	old := d.image
+	d.image += "+"
+	if out, err := exec.Command("cp", "--sparse=always", old, d.image).CombinedOutput(); err != nil {
+		d.t.Fatalf("copying the disk: %v %s", err, out)
+	}
+	if err := os.Remove(old); err != nil {
+		d.t.Fatal(err)
+	}
 	if err := d.mount(); err != "" {
 		d.t.Fatalf("mounting after the cut: %s", err)
 	}
