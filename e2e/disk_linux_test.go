@@ -16,7 +16,6 @@ import (
 	"github.com/videoactivmail/vam/e2e/harness"
 	"github.com/videoactivmail/vam/internal/fault/powercut"
 	"github.com/videoactivmail/vam/internal/netem"
-	"github.com/videoactivmail/vam/internal/userwire"
 )
 
 // TestDiskFull fills the disk of either side. Nothing is half there, the words say whose
@@ -70,8 +69,15 @@ func TestDiskFull(t *testing.T) {
 		// Full in the middle of the transfer.
 		p.a.TCP.SetShape(netem.ToClient, netem.Shape{Rate: 512 * vam.KiB, Queue: 64 * vam.KiB})
 		p.a.UDP.Outage(true)
+		const pulled = `vam_media_bytes_total{direction="in"}`
+		before := p.b.Metrics()[pulled]
 		m = p.alice.SendTo(harness.Content(55, 16<<20), p.bob)
-		p.bob.AwaitEntry("some of it is there", p.a.Domain, m.ID, func(e userwire.Entry) bool { return e.Available > 0 })
+		harness.Await(t, "some of it is there", func(context.Context) (bool, error) {
+			if p.b.Metrics()[pulled] < before+1<<20 {
+				return false, harness.ErrPending
+			}
+			return true, nil
+		})
 		filler = fill(t, disk.Dir())
 		p.a.TCP.SetShape(netem.ToClient, netem.Shape{})
 		harness.Await(t, "the pull was cut by the full disk", func(context.Context) (bool, error) {
