@@ -42,6 +42,7 @@ type plan struct {
 	read   int64          // how many were looked at
 	loaded []message.Line // a page of them, from read on
 	begun  bool           // with the media
+	opened bool           // its first piece has come, or was given back
 
 	looked bool          // ahead
 	early  map[part]bool // handed out ahead of their turn
@@ -92,13 +93,17 @@ func (p *plan) run(ctx context.Context) error {
 		if n := len(again); next == nil && n > 0 {
 			next, again = again[n-1], again[:n-1]
 		}
-		if next == nil && (!p.begun || p.tail == nil) {
+		if p.begun && !p.opened {
+			// What is played first has the path for itself.
+			p.opened = under == 0
+		}
+		if alone := p.begun && !p.opened; next == nil && !alone && (!p.begun || p.tail == nil) {
 			var err error
 			if next, err = p.cut(ctx, lines); err != nil {
 				return err
 			}
 		}
-		if next == nil {
+		if next == nil && (p.opened || !p.begun) {
 			next, p.tail = p.tail, nil
 		}
 		if next == nil && under == 0 && sealed {
