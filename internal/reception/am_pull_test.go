@@ -368,3 +368,29 @@ func TestPullOrder(t *testing.T) {
 		t.Errorf("%d octets are here: %v", len(got), err)
 	}
 }
+
+// TestPullOrderBehindAPoster: the first of the media is a short piece also when a poster
+// stands before it in the log.
+func TestPullOrderBehindAPoster(t *testing.T) {
+	w := newWorld(t, hosttest.Options{Lanes: 4, Chunk: 2 << 20})
+	w.rec.Add(activmail.Record{Kind: activmail.RecordPoster, ContentType: "image/jpeg"}, []byte("a face"))
+	content := hosttest.Pattern(12<<20, 1)
+	for at := 0; at < len(content); at += 1 << 20 {
+		w.rec.Add(activmail.Record{Kind: activmail.RecordPart}, content[at:][:1<<20])
+	}
+	w.rec.Seal()
+	var first []string
+	w.origin.during = func(_ context.Context, o *origin) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.asked) == 1 {
+			first = append(first, fmt.Sprintf("%d-%d", o.asked[0].Start>>20, o.asked[0].End>>20))
+		}
+	}
+	w.wantAnswer(w.offer(), activmail.AnswerAccepted, "")
+	w.work(queue.Pull)
+	w.wantState(mailbox.Stored)
+	if want := []string{"0-1"}; !slices.Equal(first, want) {
+		t.Errorf("the media began with %v, want %v", first, want)
+	}
+}

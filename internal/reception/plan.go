@@ -42,7 +42,7 @@ type plan struct {
 	read   int64          // how many were looked at
 	loaded []message.Line // a page of them, from read on
 	begun  bool           // with the media
-	opened bool           // its first piece has come, or was given back
+	opened bool           // the first piece of the media has come, or was given back
 
 	looked bool          // ahead
 	early  map[part]bool // handed out ahead of their turn
@@ -93,18 +93,11 @@ func (p *plan) run(ctx context.Context) error {
 		if n := len(again); next == nil && n > 0 {
 			next, again = again[n-1], again[:n-1]
 		}
-		if p.begun && !p.opened {
-			// What is played first has the path for itself.
-			p.opened = under == 0
-		}
-		if alone := p.begun && !p.opened; next == nil && !alone && (!p.begun || p.tail == nil) {
+		if next == nil {
 			var err error
-			if next, err = p.cut(ctx, lines); err != nil {
+			if next, err = p.choose(ctx, lines, under); err != nil {
 				return err
 			}
-		}
-		if next == nil && (p.opened || !p.begun) {
-			next, p.tail = p.tail, nil
 		}
 		if next == nil && under == 0 && sealed {
 			close(p.pieces)
@@ -128,6 +121,25 @@ func (p *plan) run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// choose takes what is to be fetched next off the log, while under pieces are under way; nil
+// when there is none yet.
+func (p *plan) choose(ctx context.Context, lines int64, under int) ([]part, error) {
+	if p.begun && !p.opened {
+		if under > 0 {
+			return nil, nil // what is played first has the path for itself
+		}
+		p.opened = true
+	}
+	if !p.opened || p.tail == nil {
+		if piece, err := p.cut(ctx, lines); piece != nil || err != nil {
+			return piece, err
+		}
+	}
+	tail := p.tail
+	p.tail = nil
+	return tail, nil
 }
 
 // cut takes the next run of missing parts off the log; nil when there is none yet.
@@ -154,7 +166,7 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 			size, end = size+x.length, x.off+x.length
 		}
 	}
-	p.begun = p.begun || len(piece) > 0
+	p.begun = p.begun || len(piece) > 0 && piece[0].media
 	return piece, nil
 }
 
