@@ -374,7 +374,7 @@ func TestPullOrder(t *testing.T) {
 func TestPullOrderBehindAPoster(t *testing.T) {
 	w := newWorld(t, hosttest.Options{Lanes: 4, Chunk: 2 << 20})
 	w.rec.Add(activmail.Record{Kind: activmail.RecordPoster, ContentType: "image/jpeg"}, []byte("a face"))
-	content := hosttest.Pattern(12<<20, 1)
+	content := hosttest.Pattern(20<<20, 1) // more lines than are looked at ahead
 	for at := 0; at < len(content); at += 1 << 20 {
 		w.rec.Add(activmail.Record{Kind: activmail.RecordPart}, content[at:][:1<<20])
 	}
