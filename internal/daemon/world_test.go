@@ -303,11 +303,13 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// freeAddr is an address and port of the loopback that TCP and UDP have free.
+// freeAddr is an address and port of the loopback that TCP and UDP have free. Nobody else
+// uses the address: a port of 127.0.0.1 could be taken by somebody's outgoing connection
+// before it is listened on, and between two starts.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
 		must(t, err)
 		addr := ln.Addr().String()
 		must(t, ln.Close())

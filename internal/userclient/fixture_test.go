@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -284,9 +286,11 @@ func transport(ca *certs.CA, addr string) *http.Transport {
 	}
 }
 
+// freeAddr is an address of loopback that nobody else uses: a port of 127.0.0.1 could be
+// taken by somebody's outgoing connection between two starts.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
 	must(t, err)
 	defer ln.Close()
 	return ln.Addr().String()
