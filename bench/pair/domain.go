@@ -155,7 +155,7 @@ func (d *Domain) settings(o Options, resolver netip.AddrPort) string {
 	set("listen.tcp", list(d.place.server))
 	set("listen.udp", list(d.place.server))
 	set("web.listen", list(d.place.web))
-	if !o.Media {
+	if !o.Media || d.Name == domainA {
 		set("media.ffmpeg", quoted("not-in-this-benchmark"))
 	}
 	set("dns.servers", list(resolver))

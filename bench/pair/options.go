@@ -20,8 +20,9 @@ type Options struct {
 	// Connections is how many connections one large transfer may use; 0 is the
 	// program's default.
 	Connections int
-	// Media lets both domains make posters and other forms of what arrives, as servers do.
-	// Without it they have no ffmpeg, so that nothing runs beside what is measured.
+	// Media lets B make posters and other forms of what arrives, as servers do. A, which has a
+	// machine of its own elsewhere, has no ffmpeg, and without Media neither has B, so that
+	// nothing runs beside what is measured.
 	Media bool
 	// Environ is added to the environment of both processes.
 	Environ []string

@@ -76,7 +76,7 @@ type job struct {
 func standsBack(k media.WorkKind) int {
 	switch k {
 	case media.Poster:
-		return 1
+		return 0
 	case media.Rendition:
 		return 10
 	}

@@ -89,6 +89,9 @@ func (s *Service) try(ctx context.Context, j Job, progress func(float64)) (out O
 	if s.o.Maker == nil {
 		return Outcome{}, media.Refuse(s.o.Missing, nil)
 	}
+	if err := s.letPosterFirst(ctx, j); err != nil {
+		return Outcome{}, err
+	}
 	obj, err := s.o.Blobs.Open(ctx, j.Media)
 	if err != nil {
 		return Outcome{}, err

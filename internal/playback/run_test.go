@@ -229,6 +229,50 @@ func TestQuickBeforeLong(t *testing.T) {
 	h.done(second)
 }
 
+// Nothing else is made of a recording while its first poster is; one that fails is not
+// waited for.
+func TestPosterFirst(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	poster := media.NewWork(media.Poster)
+	began, hold, early := make(chan struct{}), make(chan struct{}), make(chan media.Work, 10)
+	h.shop.before = func(ctx context.Context, w media.Work, _ func(float64)) error {
+		if w != poster {
+			select {
+			case <-hold:
+			default:
+				if w.Kind != media.Probe {
+					early <- w
+				}
+			}
+			return nil
+		}
+		close(began)
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+		return vam.Errorf(vam.Invalid, "no picture")
+	}
+	h.start()
+	k := h.message(recording(movie, 1))
+	<-began
+	h.wait("the others are leased", k, func(st playback.State) bool {
+		p, _ := st.Job(media.Preview)
+		r, _ := st.Job(media.Rendition)
+		return p.State == playback.Running && r.State == playback.Running
+	})
+	close(hold)
+	st := h.done(k)
+	close(early)
+	for w := range early {
+		t.Errorf("%s was begun before the poster was made", w)
+	}
+	if _, ok := st.Asset(media.PreviewFile); !ok || st.Play != media.PlayRendition {
+		t.Errorf("after a poster that failed: %+v", st)
+	}
+}
+
 // A stop cuts what runs; it is no attempt, and it goes on after the next start.
 func TestStop(t *testing.T) {
 	t.Parallel()

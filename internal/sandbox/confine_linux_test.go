@@ -264,7 +264,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program, "-test.run", "TestNothingHostileWorks|TestEachLayerAlone|TestTheDeedsAreReal|TestBounds|TestFailsClosed|TestEndOfTheParent")
+	cmd := exec.Command(program, "-test.run", "TestNothingHostileWorks|TestEachLayerAlone|TestTheDeedsAreReal|TestBounds|TestFailsClosed|TestEndOfTheParent|TestSessionStandsBack")
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp")

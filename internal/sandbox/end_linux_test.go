@@ -145,3 +145,22 @@ func TestNice(t *testing.T) {
 		t.Errorf("it runs at %q", got)
 	}
 }
+
+// TestSessionStandsBack: where the kernel shares the processor between sessions, the session
+// stands back too, as often as programs are started.
+func TestSessionStandsBack(t *testing.T) {
+	if on, err := os.ReadFile("/proc/sys/kernel/sched_autogroup_enabled"); err != nil || strings.TrimSpace(string(on)) != "1" {
+		t.Skip("the kernel does not share between sessions")
+	}
+	open := box(t, []sandbox.LayerName{sandbox.Landlock, sandbox.Mounts}) // the program itself says it
+	for range 3 {
+		c, out := command(t, world(t), "group")
+		c.Bounds.Nice = 7
+		if _, err := open.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(out.String()); !strings.HasSuffix(got, " nice 7") {
+			t.Errorf("its session is %q", got)
+		}
+	}
+}

@@ -240,6 +240,13 @@ func doHarm(args []string) int {
 	case "nice":
 		n, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
 		fmt.Println(20 - n) // as the kernel has it
+	case "group":
+		said, err := os.ReadFile("/proc/self/autogroup")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Print(string(said))
 	case "spin":
 		for n := 0; n >= 0; n = (n + 1) & 0xffff {
 		}

@@ -46,6 +46,9 @@ func become() error {
 	}
 	in.Close()
 	unix.CloseOnExec(statusFD)
+	if p.Bounds.Nice > 0 {
+		lowerGroup(p.Bounds.Nice)
+	}
 	if p.has(Mounts) {
 		if err := ownTree(p); err != nil {
 			return fmt.Errorf("mounts: %w", err)

@@ -140,7 +140,7 @@ type Bounds struct {
 	Output vam.Bytes // all files in the output folder together
 	Open   int       // open files
 	Tasks  int       // threads; it holds only with Namespaces and for an ordinary user
-	Nice   int       // 0 to 19: how far the program stands back for others
+	Nice   int       // 0 to 19: how far the program stands back for others; above 0 its start may take 0.4 s more
 }
 
 // Command is one run of a program.
