@@ -40,7 +40,7 @@ func expected() map[string]want {
 		"dolbyVision-hdr.MOV":                                  {play: v, width: 720, height: 1280, seconds: 0.107, sound: true},
 		"hdr10-av1.mp4":                                        {play: v, width: 720, height: 1280, seconds: 4.238, sound: true},
 		"internal_emulator_transformer_output_270_rotated.mp4": {play: v, width: 720, height: 1280, seconds: 4.972, sound: true, firefox: true},
-		"invalid-bitstream.webm":                               {play: o, seconds: 2, broken: true},
+		"invalid-bitstream.webm":                               {play: n, reason: media.Broken, firefox: true},
 		"long_1080p_lowbitrate.mp4":                            {play: v, width: 1920, height: 1080, seconds: 362.767, sound: true, firefox: true, still: true},
 		"pixel7_videoOnly_cleaned.mp4":                         {play: v, width: 1920, height: 1080, seconds: 1.206},
 		"portrait_4k60.mp4":                                    {play: v, width: 2160, height: 3840, seconds: 0.313, sound: true},

@@ -260,3 +260,27 @@ func TestNothingToShow(t *testing.T) {
 		}
 	}
 }
+
+// TestDamagedBeginning: a recording whose first seconds cannot be decoded has a picture of
+// later, and one without any is broken.
+func TestDamagedBeginning(t *testing.T) {
+	tool := open(t)
+	whole := readFile(t, synthesize(t, "damaged.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=10:duration=20", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "20", "-bf", "0", "-movflags", "+faststart"))
+	begin := bytes.Index(whole, []byte("mdat")) + 4
+	for what, c := range map[string]struct {
+		upTo   int // of the media
+		broken bool
+	}{"half": {len(whole[begin:]) / 2, false}, "all": {len(whole[begin:]), true}} {
+		b := bytes.Clone(whole)
+		clear(b[begin : begin+c.upTo])
+		path := file(t, what+".mp4", b)
+		info, err := tool.Probe(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tool.Make(t.Context(), media.NewWork(media.Poster), info, path, t.TempDir(), nil)
+		if c.broken != (media.ReasonOf(err) == media.Broken) || !c.broken && err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -39,7 +39,8 @@ func (j *job) poster() ([]File, error) {
 	return []File{f}, nil
 }
 
-// bestFrame looks at early key frames, and only when all are dull at what lies between.
+// bestFrame looks at early key frames, only when all are dull at what lies between, and for
+// want of any at the whole recording. Broken means that no picture can be decoded.
 func (j *job) bestFrame(side int) (*image.RGBA, error) {
 	v := j.info.Video()
 	if v == nil {
@@ -61,6 +62,13 @@ func (j *job) bestFrame(side int) (*image.RGBA, error) {
 	if other, better := bestOf(found); other != nil && better > s {
 		best = other
 	}
+	if best == nil && decodes(err) {
+		// All of it, so that what is damaged in its beginning has a picture, and what has none is
+		// known to have none.
+		p.rate, p.length, p.most, p.keys = "", 0, 1, j.info.Duration > fullDecode
+		found, err = j.frames(p, nil)
+		best, _ = bestOf(found)
+	}
 	if best != nil {
 		return best, nil
 	}
@@ -72,6 +80,10 @@ func (j *job) bestFrame(side int) (*image.RGBA, error) {
 	}
 	return nil, err
 }
+
+// decodes reports whether a look that found nothing ended at pictures that are damaged, if
+// at all.
+func decodes(err error) bool { return err == nil || media.ReasonOf(err) == media.Broken }
 
 // bestOf is the picture with the highest score; an earlier one wins unless a later one is
 // clearly better.

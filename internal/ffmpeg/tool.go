@@ -174,12 +174,17 @@ func judged(ctx context.Context, err error, said string) error {
 		return media.Refuse(media.Expensive, cause)
 	case x.Signal == "SIGKILL":
 		return vam.Wrap(vam.Unavailable, cause, "work on a recording was ended from outside; it is tried again")
-	case strings.Contains(said, "not on whitelist"):
+	case unable(said):
 		return media.Refuse(media.Unsupported, cause)
 	case encrypted(said):
 		return media.Refuse(media.Encrypted, cause)
 	}
 	return media.Refuse(media.Broken, cause)
+}
+
+// unable finds out whether it was for want of a decoder or a filter: that is no damage.
+func unable(said string) bool {
+	return slices.ContainsFunc([]string{"not on whitelist", "Decoder (codec", "no decoder found", "hardware accelerated", "No such filter"}, func(s string) bool { return strings.Contains(said, s) })
 }
 
 // encrypted finds out by ffmpeg's complaints what its JSON does not say.

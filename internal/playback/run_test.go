@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -227,6 +228,42 @@ func TestQuickBeforeLong(t *testing.T) {
 	close(hold)
 	h.done(first)
 	h.done(second)
+}
+
+// A recording that has nothing but pictures of which none can be decoded is broken, whatever
+// its header says; with sound, or when the poster failed for another reason, it may play.
+func TestNoPictureDecodes(t *testing.T) {
+	t.Parallel()
+	loud := clip
+	loud.Tracks = append(slices.Clone(clip.Tracks), media.Track{ID: 2, Type: media.Audio, Codec: "opus", Channels: 2, SampleRate: 48000})
+	for what, c := range map[string]struct {
+		info   media.Info
+		reason media.Reason // of the poster
+		others bool         // fail as well
+		want   media.Reason
+	}{
+		"no picture":              {clip, media.Broken, true, media.Broken},
+		"something else was made": {clip, media.Broken, false, ""},
+		"no decoder":              {clip, media.Unsupported, true, ""},
+		"too much work":           {clip, media.Expensive, true, ""},
+		"no picture, but a sound": {loud, media.Broken, true, ""},
+		"none to be converted":    {movie, media.Broken, true, media.Broken},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := newHouse(t)
+			h.shop.before = func(_ context.Context, w media.Work, _ func(float64)) error {
+				if w.Kind == media.Poster || c.others && w.Kind != media.Probe {
+					return media.Refuse(c.reason, nil)
+				}
+				return nil
+			}
+			h.start()
+			st := h.done(h.message(recording(c.info, 1)))
+			if st.Reason != c.want || (st.Play == media.PlayNone) != (c.want != "") || st.Verdict.Reason != c.want {
+				t.Errorf("it plays as %q (%q), want %q; %+v", st.Play, st.Reason, c.want, st.Verdict)
+			}
+		})
+	}
 }
 
 // Nothing else is made of a recording while its first poster is; one that fails is not

@@ -159,6 +159,9 @@ func (st *State) conclude() {
 	probe, ok := st.Job(media.Probe)
 	failed := !st.Known && ok && probe.State == Failed
 	st.Planned = st.Planned || failed
+	if st.blank() {
+		st.Verdict = media.Verdict{Play: media.PlayNone, Reason: media.Broken, Detail: "no picture of it can be decoded"}
+	}
 	switch {
 	case st.Verdict.Play == media.PlayOriginal || st.Verdict.Play == media.PlayView:
 		st.Play = st.Verdict.Play
@@ -179,6 +182,16 @@ func (st *State) conclude() {
 	if st.Verdict.Play == "" {
 		st.Verdict.Play = media.PlayNone
 	}
+}
+
+// blank reports whether a recording has nothing but pictures, all of it is here, and none of
+// them can be decoded: the maker of posters has looked for one to its end, and nothing else
+// that shows any was made.
+func (st *State) blank() bool {
+	j, ok := st.Job(media.Poster)
+	return st.Known && st.Complete && ok && j.State == Failed && j.Code == media.Broken &&
+		st.Info.Video() != nil && st.Info.Audio() == nil && len(st.Assets) == 0 &&
+		!slices.ContainsFunc(st.Jobs, func(j Job) bool { return j.State != Failed })
 }
 
 func (st *State) waitForRendition() {
