@@ -23,7 +23,7 @@ type Options struct {
 	Key *activmail.RequestKey
 	// Limits bound what is read; zero is activmail.DefaultLimits.
 	Limits activmail.Limits
-	// Lanes is the number of connections for media over each network; 0 is 4.
+	// Lanes is the number of connections for media over each network; 0 is 8.
 	Lanes int
 	// Stall is how long an answer may be silent before it is given up, so that the
 	// caller goes on where it stopped, over the other network where there is one; 0 is
@@ -62,7 +62,7 @@ func New(d *Dialer, options Options) (*Client, error) {
 		return nil, vam.Errorf(vam.Invalid, "%q is not a transport: auto, tcp or udp is wanted", options.Mode)
 	}
 	if options.Lanes == 0 {
-		options.Lanes = 4
+		options.Lanes = 8
 	}
 	if options.Stall == 0 {
 		options.Stall = 5 * time.Second

@@ -26,6 +26,9 @@ type Log struct {
 func (c *Client) Log(ctx context.Context, p Pull, from int64, wait time.Duration) (*Log, error) {
 	call := get(p, "/log")
 	call.query, call.wait, call.accept = "from="+strconv.FormatInt(from, 10), wholeSeconds(wait), activmail.LogType
+	// The whole log comes right before the media: over the connection that will be wanted
+	// for that, and whose window has grown if it is there already.
+	call.bulk = from == 0 && wait <= 0
 	a, err := c.expect(ctx, call, http.StatusOK, http.StatusNoContent)
 	if err != nil {
 		return nil, err

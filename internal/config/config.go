@@ -98,7 +98,7 @@ type Network struct {
 type Transport struct {
 	Prefer      string `toml:"prefer" oneof:"auto,tcp,udp" doc:"auto measures for each peer which of HTTP/2 over TCP and HTTP/3 over UDP is faster, and falls back at once; tcp and udp force one, for tests."`
 	Congestion  string `toml:"congestion" doc:"Congestion control of TCP connections that send media: auto takes bbr where the kernel offers it, system leaves the kernel's own, any other word is a name from net.ipv4.tcp_available_congestion_control."`
-	Connections int    `toml:"connections" min:"1" max:"4" doc:"Connections that one large transfer from one peer uses in parallel (AM-11.6)."`
+	Connections int    `toml:"connections" min:"1" max:"8" doc:"Connections that one large transfer from one peer uses in parallel (AM-11.6)."`
 }
 
 // Delivery configures the outgoing queue.
@@ -189,7 +189,7 @@ func Default() Config {
 	return Config{
 		Listen:    Listen{TCP: []string{"[::]:" + Port}, UDP: []string{"[::]:" + Port}},
 		DNS:       DNS{Timeout: Duration{3 * time.Second}},
-		Transport: Transport{Prefer: "auto", Congestion: "auto", Connections: 4},
+		Transport: Transport{Prefer: "auto", Congestion: "auto", Connections: 8},
 		Delivery:  Delivery{DeliverBy: Duration{4 * day}, Parallel: 64, PerDomain: 8, DrainWithin: Duration{20 * time.Second}},
 		Contacts:  Contacts{HoldFirst: true, Hold: Duration{14 * day}},
 		Limits: Limits{

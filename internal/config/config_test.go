@@ -119,7 +119,7 @@ func TestProblemsNameThePlaceAndTheWayOut(t *testing.T) {
 		{"bad size", "domain = \"a.example\"\nlimits.message = \"big\"", []string{`FILE:2: limits.message: "big" is not a size`}},
 		{"bad rate", "domain = \"a.example\"\nlimits.peers.offers = \"20\"", []string{`FILE:2: limits.peers.offers: "20" is not a rate: write for example 20/h`}},
 		{"bad network", "domain = \"a.example\"\nnetwork.allow_private = [\"10.0.0.0\"]", []string{`FILE:2: network.allow_private: "10.0.0.0" is not a network`}},
-		{"out of range", "domain = \"a.example\"\ntransport.connections = 5", []string{"FILE:2: transport.connections: 5 is not in the range from 1 to 4"}},
+		{"out of range", "domain = \"a.example\"\ntransport.connections = 9", []string{"FILE:2: transport.connections: 9 is not in the range from 1 to 8"}},
 		{"negative size", "domain = \"a.example\"\nlimits.quota = -1", []string{`FILE:2: limits.quota: "-1" is not a size`}},
 		{"not one of the words", "domain = \"a.example\"\ntransport.prefer = \"udb\"", []string{`FILE:2: transport.prefer: "udb" is not one of auto, tcp, udp; did you mean "udp"?`}},
 		{"no domain", "", []string{`FILE: domain: no domain is set; write for example domain = "a.example"`}},

@@ -30,7 +30,7 @@ type Options struct {
 	Key    func(d vam.Domain) (activmail.RequestKey, error)
 	Mode   amclient.Mode
 	Limits activmail.Limits
-	Lanes  int // connections for media over each network; 0 is 4
+	Lanes  int // connections for media over each network; 0 is 8
 	Now    func() time.Time
 	Log    *slog.Logger
 }

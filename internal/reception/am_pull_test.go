@@ -394,3 +394,24 @@ func TestPullOrderBehindAPoster(t *testing.T) {
 		t.Errorf("the media began with %v, want %v", first, want)
 	}
 }
+
+// TestPullEndsTogether is AM-7.26: pieces become shorter towards the end, so that no lane is
+// left alone with a long one.
+func TestPullEndsTogether(t *testing.T) {
+	w := newWorld(t, hosttest.Options{Lanes: 1, Chunk: 8 << 20})
+	content := hosttest.Pattern(24<<20, 1)
+	for at := 0; at < len(content); at += 1 << 20 {
+		w.rec.Add(activmail.Record{Kind: activmail.RecordPart}, content[at:][:1<<20])
+	}
+	w.rec.Seal()
+	w.wantAnswer(w.offer(), activmail.AnswerAccepted, "")
+	w.work(queue.Pull)
+	w.wantState(mailbox.Stored)
+	var got []string
+	for _, r := range w.origin.asked {
+		got = append(got, fmt.Sprintf("%d-%d", r.Start>>20, r.End>>20))
+	}
+	if want := []string{"0-1", "20-24", "1-9", "9-16", "16-20"}; !slices.Equal(got, want) {
+		t.Errorf("fetched %v, want %v", got, want)
+	}
+}

@@ -18,7 +18,7 @@ type part struct {
 }
 
 // firstChunk is the length of the very first media request, so that something is
-// playable soon; later ones have the plan's chunk.
+// playable soon, and the shortest of later ones.
 const firstChunk = 1 << 20
 
 // plan hands out the missing parts of a log in order, but for what is wanted early, in
@@ -26,7 +26,8 @@ const firstChunk = 1 << 20
 // is under way, never the whole log. Its run goroutine owns everything but the
 // fields under mu.
 type plan struct {
-	chunk  int64
+	chunk  int64 // the longest piece
+	lanes  int   // that share the rest
 	limits activmail.Limits
 	page   func(ctx context.Context, from int64) ([]message.Line, error)
 	w      *message.Writer
@@ -43,6 +44,7 @@ type plan struct {
 	loaded []message.Line // a page of them, from read on
 	begun  bool           // with the media
 	opened bool           // the first piece of the media has come, or was given back
+	end    int64          // of the media of a sealed log; 0: not known
 
 	looked bool          // ahead
 	early  map[part]bool // handed out ahead of their turn
@@ -56,9 +58,9 @@ const aheadLines = 16
 // index, without which nothing of them can be played.
 const tailBytes = 4 << 20
 
-func newPlan(chunk int64, limits activmail.Limits, page func(context.Context, int64) ([]message.Line, error), w *message.Writer) *plan {
+func newPlan(chunk int64, lanes int, limits activmail.Limits, page func(context.Context, int64) ([]message.Line, error), w *message.Writer) *plan {
 	return &plan{
-		chunk: chunk, limits: limits, page: page, w: w,
+		chunk: chunk, lanes: lanes, limits: limits, page: page, w: w,
 		pieces: make(chan []part), results: make(chan []part), grown: make(chan struct{}, 1), early: map[part]bool{},
 	}
 }
@@ -144,12 +146,8 @@ func (p *plan) choose(ctx context.Context, lines int64, under int) ([]part, erro
 
 // cut takes the next run of missing parts off the log; nil when there is none yet.
 func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
-	limit := p.chunk
-	if !p.begun {
-		limit = firstChunk
-	}
 	var piece []part
-	var size, end int64
+	var size, end, limit int64
 	for p.read < lines {
 		x, missing, err := p.look(ctx)
 		if err != nil {
@@ -162,12 +160,27 @@ func (p *plan) cut(ctx context.Context, lines int64) ([]part, error) {
 		p.read++
 		p.loaded = p.loaded[1:]
 		if missing {
+			if len(piece) == 0 {
+				limit = p.limit(x.off)
+			}
 			piece = append(piece, x)
 			size, end = size+x.length, x.off+x.length
 		}
 	}
 	p.begun = p.begun || len(piece) > 0 && piece[0].media
 	return piece, nil
+}
+
+// limit is how long a piece of the media from off on may be. Towards the end pieces become
+// shorter, so that no lane is left with much when the others have nothing to do any more.
+func (p *plan) limit(off int64) int64 {
+	switch {
+	case !p.begun:
+		return firstChunk
+	case p.end == 0:
+		return p.chunk
+	}
+	return min(p.chunk, max(firstChunk, (p.end-off)/int64(2*p.lanes)))
 }
 
 // lookAhead finds what is wanted before its turn in a sealed log: the blobs beside the
@@ -185,6 +198,9 @@ func (p *plan) lookAhead(ctx context.Context, lines int64) (sides [][]part, err 
 		x, missing, err := p.missing(ctx, l)
 		if err != nil {
 			return nil, err
+		}
+		if x.media {
+			p.end = x.off + x.length
 		}
 		switch {
 		case missing && !x.media:

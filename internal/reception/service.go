@@ -47,7 +47,7 @@ type Options struct {
 	Admit   func(ctx context.Context, o *activmail.Offer) error
 	MaxSize vam.Bytes // of a message; the limits' Message by default
 	Free    func(ctx context.Context) (vam.Bytes, error)
-	Lanes   int       // media requests at once for one message, 4
+	Lanes   int       // media requests at once for one message, 8
 	Chunk   vam.Bytes // of one media request, 16 MiB
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -73,7 +73,7 @@ func New(store Store, o Options) *Service {
 		o.MaxSize = o.Messages.Limits().Message
 	}
 	if o.Lanes == 0 {
-		o.Lanes = 4
+		o.Lanes = 8
 	}
 	if o.Chunk == 0 {
 		o.Chunk = 16 * vam.MiB

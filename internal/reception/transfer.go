@@ -61,7 +61,7 @@ func (t *transfer) run(ctx context.Context) error {
 	}
 	defer func() { _ = w.Close() }()
 	t.w = w
-	t.plan = newPlan(int64(t.s.o.Chunk), t.s.o.Messages.Limits(), t.page, w)
+	t.plan = newPlan(int64(t.s.o.Chunk), t.s.o.Lanes, t.s.o.Messages.Limits(), t.page, w)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return t.follow(gctx) })
 	g.Go(func() error { return t.plan.run(gctx) })
