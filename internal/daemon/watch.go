@@ -208,7 +208,7 @@ func (d *Daemon) listenBrowsers(ctx context.Context) error {
 	}
 	d.pages = &http.Server{
 		Handler:           countRequests(d.web, d.metrics.Requests, "watch"),
-		TLSConfig:         &tls.Config{GetCertificate: d.certs.GetCertificate, MinVersion: tls.VersionTLS12},
+		TLSConfig:         &tls.Config{GetCertificate: d.certs.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 		ReadHeaderTimeout: browserHeader, ReadTimeout: browserRequest, IdleTimeout: clients.Idle.Duration, MaxHeaderBytes: browserOctets,
 		ConnContext: web.ConnContext, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
@@ -218,5 +218,5 @@ func (d *Daemon) listenBrowsers(ctx context.Context) error {
 
 // serveBrowsers answers browsers on one listener until the server stops.
 func (d *Daemon) serveBrowsers(ln net.Listener) error {
-	return ignoreEnd(d.pages.ServeTLS(ln, "", ""))
+	return ignoreEnd(d.pages.Serve(newShakenListener(ln, d.pages.TLSConfig, browserHeader)))
 }

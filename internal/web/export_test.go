@@ -36,6 +36,9 @@ const (
 	MaxRanges  = maxRanges
 	StallAfter = stallAfter
 	CopySize   = copySize
+	SmallSize  = smallSize
+	QuickSize  = quickSize
+	QuickAfter = quickAfter
 )
 
 // ServeContent sends a body as media is sent.

@@ -128,7 +128,8 @@ func (v *visit) follow(ctx context.Context, src *message.Media) error {
 		return err
 	}
 	v.w.WriteHeader(http.StatusOK)
-	out := &pacedWriter{ResponseWriter: v.w, control: http.NewResponseController(v.w), copies: &v.h.copies, alive: v.alive(src), sent: v.sent}
+	out := newPacedWriter(v.w, v.Request, &v.h.copies)
+	out.alive, out.sent = v.alive(src), v.sent
 	if _, err := out.ReadFrom(&waitingReader{ctx: ctx, src: src, size: -1}); err != nil {
 		panic(http.ErrAbortHandler) // so that nobody takes it for whole
 	}

@@ -107,70 +107,81 @@ type content struct {
 func (c content) serve(w http.ResponseWriter, r *http.Request, copies *copyBuffers) {
 	w.Header().Set("ETag", c.etag)
 	w.Header().Set("Accept-Ranges", "bytes")
-	out := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), copies: copies, alive: c.alive, sent: c.sent, waiter: waiterOf(r)}
+	out := newPacedWriter(w, r, copies)
+	out.alive, out.sent = c.alive, c.sent
 	http.ServeContent(out, plainRange(r, c.size), "", c.modified, c)
 }
 
 const (
-	// copySize is small because a slow reader holds one for as long as it reads. It is what
-	// fills one TLS record (RFC 8446 section 5.1) together with the header of one HTTP/2
-	// frame (RFC 9113 section 4.1): a frame of a full 16 KiB would end in a second record of
-	// nine octets, with a system call of its own.
+	// copySize is what fills one TLS record (RFC 8446 section 5.1) together with the header
+	// of one HTTP/2 frame (RFC 9113 section 4.1): a frame of a full 16 KiB would end in a
+	// second record of nine octets, with a system call of its own.
 	copySize = 16<<10 - 9
-	// quickSize is a step of a reader over HTTP/1.1 who has taken quickAfter and keeps up:
-	// fewer system calls, and he does not hold it for long.
-	quickSize  = 64 << 10
-	quickAfter = 1 << 20
-	// stallTime is how long a reader may take none of a copySize. A player that is paused
+	// smallSize is a step over HTTP/2 of a reader who does not keep up. He holds it for as
+	// long as he reads, and the library as much again for the frame.
+	smallSize = 4<<10 - 9
+	// quickSize is a step over HTTP/1.1 of one who does: fewer system calls, and he does not
+	// hold it for long.
+	quickSize = 64 << 10
+	// stallTime is how long a reader may take none of a step. A player that is paused
 	// asks again for what it then needs.
 	stallTime = time.Minute
 	// deadlineStep is how often the deadline is moved; it costs a message in HTTP/2.
 	deadlineStep = 5 * time.Second
-	// slowStep is how long it takes a slow reader to take a step: 800 kB in a second and less.
-	slowStep = 20 * time.Millisecond
-	// quickSteps is how many steps he takes at once before he is none: more than one burst
-	// of what the kernel has let go.
-	quickSteps = 32
 )
 
-// copyBuffers lends buffers of copySize and of quickSize.
-type copyBuffers struct{ small, large sync.Pool }
+// copyBuffers lends buffers of smallSize, copySize and quickSize.
+type copyBuffers struct{ small, middle, large sync.Pool }
 
-func (b *copyBuffers) get(quick bool) *[]byte {
-	pool, size := &b.small, copySize
-	if quick {
-		pool, size = &b.large, quickSize
+func (b *copyBuffers) of(size int) *sync.Pool {
+	switch size {
+	case smallSize:
+		return &b.small
+	case copySize:
+		return &b.middle
 	}
-	if p, ok := pool.Get().(*[]byte); ok {
+	return &b.large
+}
+
+func (b *copyBuffers) get(size int) *[]byte {
+	if p, ok := b.of(size).Get().(*[]byte); ok {
 		return p
 	}
 	p := make([]byte, size)
 	return &p
 }
 
-func (b *copyBuffers) put(p *[]byte) {
-	if len(*p) == quickSize {
-		b.large.Put(p)
-		return
-	}
-	b.small.Put(p)
-}
+func (b *copyBuffers) put(p *[]byte) { b.of(len(*p)).Put(p) }
 
-// pacedWriter copies a body in small steps, each of which has its time.
+// pacedWriter copies a body in steps, each of which has its time.
 type pacedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	copies  *copyBuffers
 	alive   func() error
 	sent    func(int64)
-	waiter  Waiter    // nil where the connection does not say when it takes more
-	slow    bool      // it does not take steps at once
-	quick   int       // steps since then that it did
+	pace    *connPace
+	h1      bool
 	until   time.Time // the deadline that is set
+}
+
+func newPacedWriter(w http.ResponseWriter, r *http.Request, copies *copyBuffers) *pacedWriter {
+	return &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), copies: copies, pace: paceOf(r), h1: r.ProtoMajor == 1}
 }
 
 // Unwrap is for http.ResponseController.
 func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// size is how much is copied next.
+func (w *pacedWriter) size() int {
+	switch quick := w.pace.keepsUp(); {
+	case w.h1 && quick:
+		return quickSize
+	case w.h1 || quick:
+		return copySize
+	}
+	return smallSize
+}
 
 // ReadFrom implements io.ReaderFrom, which http.ServeContent uses.
 func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
@@ -178,7 +189,7 @@ func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
 		if err := w.ready(); err != nil {
 			return total, err
 		}
-		buf := w.copies.get(w.waiter != nil && !w.slow && total >= quickAfter)
+		buf := w.copies.get(w.size())
 		n, err := w.step(src, *buf)
 		short := n < len(*buf)
 		w.copies.put(buf)
@@ -195,19 +206,17 @@ func (w *pacedWriter) ReadFrom(src io.Reader) (total int64, err error) {
 	}
 }
 
-// ready waits for a reader that is slow. It holds no buffer, neither of these nor of TLS,
-// so that many of them cost little more than their connections.
+// ready waits over HTTP/1.1 for a reader who does not keep up. It holds no buffer, neither
+// of these nor of TLS, so that many of them cost little more than their connections. (Over
+// HTTP/2 the library stands between.)
 func (w *pacedWriter) ready() error {
-	if w.waiter == nil || !w.slow {
+	if !w.h1 || w.pace.waiter == nil || w.pace.keepsUp() {
 		return nil
 	}
 	start := time.Now()
 	w.extend(start)
-	err := w.waiter.WaitWritable()
-	if w.quick++; time.Since(start) > slowStep {
-		w.quick = 0
-	}
-	w.slow = w.quick < quickSteps
+	err := w.pace.waiter.WaitWritable()
+	w.pace.step(0, time.Since(start))
 	return err
 }
 
@@ -231,9 +240,7 @@ func (w *pacedWriter) write(p []byte) error {
 	start := time.Now()
 	w.extend(start)
 	n, err := w.Write(p)
-	if time.Since(start) > slowStep {
-		w.slow, w.quick = true, 0
-	}
+	w.pace.step(n, time.Since(start))
 	if w.sent != nil && n > 0 {
 		w.sent(int64(n))
 	}
