@@ -116,7 +116,7 @@ func parseRange(s string) (byteRange, bool) {
 	if !ok || !strings.EqualFold(unit, "bytes") || strings.Contains(set, ",") {
 		return byteRange{}, false
 	}
-	first, last, ok := strings.Cut(strings.TrimSpace(set), "-")
+	first, last, ok := strings.Cut(strings.Trim(set, " \t"), "-")
 	if !ok {
 		return byteRange{}, false
 	}

@@ -10,7 +10,7 @@ import (
 
 // connections is how many of a large transfer carry media, by default; one more
 // carries the log.
-const connections = 4
+const connections = 8
 
 // outageFor is longer than a recipient waits for a silent path.
 const outageFor = 7 * time.Second
