@@ -244,16 +244,13 @@ func TestStopDrains(t *testing.T) {
 	p.a.TCP.SetShape(netem.ToClient, netem.Shape{Rate: 6 * vam.MiB, Queue: 64 * vam.KiB})
 	content := harness.Content(59, 8<<20)
 	m := p.alice.SendTo(content, p.bob)
-	p.bob.AwaitEntry("some of it is there", p.a.Domain, m.ID, func(e userwire.Entry) bool { return e.Available > 0 })
+	p.bob.AwaitEntry("several requests are under way", p.a.Domain, m.ID, func(e userwire.Entry) bool { return e.Available > 2<<20 })
 	p.a.Stop()
-	got := p.b.Metrics()
-	if got.MediaIn() < int64(len(content))/2 {
-		t.Errorf("only %d octets of %d had come when the server was down", got.MediaIn(), len(content))
-	}
 	p.a.Start()
 	p.wake()
 	p.bob.Holds(p.a.Domain, m.ID, content)
-	if got := p.b.Metrics().MediaIn(); got > int64(len(content))+5<<20 {
+	// Of a request that is cut, part of a megabyte comes again.
+	if got := p.b.Metrics().MediaIn(); got > int64(len(content))+256<<10 {
 		t.Errorf("%d octets were pulled for %d", got, len(content))
 	}
 }
