@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -14,6 +15,7 @@ import (
 const (
 	batchWrites = 256
 	batchTime   = 20 * time.Millisecond
+	gather      = 3 // looks for one more, other goroutines first: on a busy machine more of them share the flush
 )
 
 // job is one caller of Write.
@@ -112,13 +114,16 @@ func (db *DB) another(begun time.Time, batch *[]*job) *job {
 	if len(*batch) >= batchWrites || time.Since(begun) > batchTime {
 		return nil
 	}
-	select {
-	case w := <-db.writes:
-		*batch = append(*batch, w)
-		return w
-	default:
-		return nil
+	for range gather {
+		select {
+		case w := <-db.writes:
+			*batch = append(*batch, w)
+			return w
+		default:
+			runtime.Gosched()
+		}
 	}
+	return nil
 }
 
 // run runs one write behind a savepoint. It keeps the write's own error in w and
