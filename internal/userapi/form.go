@@ -151,7 +151,8 @@ func sameFile(m message.Message, file io.Reader) error {
 // go into the log with the seal; also after an error. A repetition of a request that was cut goes over what is
 // there already, and finds out when that was another file.
 func (h *Handler) storeFile(ctx context.Context, r *request, m message.Message, file io.Reader) (_ message.Message, last [][]byte, _ error) {
-	buf := make([]byte, activmail.FilePart)
+	buf := h.buffers.Get(int(activmail.FilePart))
+	defer h.buffers.Put(buf)
 	begun, line := m.Head.MediaBytes, int64(0)
 	for at := int64(0); ; {
 		n, err := fill(file, buf)

@@ -17,6 +17,7 @@ import (
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/account"
+	"github.com/videoactivmail/vam/internal/blob"
 	"github.com/videoactivmail/vam/internal/delivery"
 	"github.com/videoactivmail/vam/internal/mailbox"
 	"github.com/videoactivmail/vam/internal/message"
@@ -49,8 +50,9 @@ type Options struct {
 
 // Handler serves /vam/v1 for requests that carry a device token.
 type Handler struct {
-	o   Options
-	mux *http.ServeMux
+	o       Options
+	mux     *http.ServeMux
+	buffers blob.Buffers
 }
 
 var _ http.Handler = (*Handler)(nil)
