@@ -18,6 +18,9 @@ const (
 	adoptStep = 16
 	// idlePoll is the net below the wake-ups of workers.
 	idlePoll = 10 * time.Second
+	// between is from one look of a worker that found nothing to its next: jobs that come
+	// meanwhile share that.
+	between = 5 * time.Millisecond
 )
 
 // Run takes up new media and works on jobs until ctx ends; then it stops what runs and
@@ -149,6 +152,8 @@ func (s *Service) worker(ctx context.Context, class media.Class) {
 			s.o.Log.Error("the jobs cannot be read; trying again", "err", err)
 			wait = time.Second
 		}
+		looked := time.Now()
 		pause(ctx, wait, s.work[class])
+		pause(ctx, between-time.Since(looked), nil)
 	}
 }
