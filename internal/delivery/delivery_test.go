@@ -272,24 +272,27 @@ func TestOfferOfALiveMessage(t *testing.T) {
 	}
 }
 
-// A log that does not fit into an offer is offered as far as it does.
+// A long log is offered as far as leaves in the first flight of a connection, and as the
+// limit allows.
 func TestOfferOfALongLog(t *testing.T) {
-	limits := activmail.DefaultLimits()
-	limits.OfferLog = 2 * vam.KiB
-	d := newDesk(t, hosttest.Options{Limits: limits})
-	k := d.draft(t, submission.Draft{To: to(t, "bob@b.example")})
-	for i := range 40 {
-		d.part(t, k, hosttest.Pattern(100, byte(i)))
-	}
-	if _, err := d.Submission.Seal(t.Context(), d.alice, k, activmail.Sum{}); err != nil {
-		t.Fatal(err)
-	}
-	d.send(t, k)
-	d.Work(t.Context())
-	o := d.offers(t, "b.example")[0]
-	_, cp, err := o.OpenLog(limits)
-	if err != nil || cp.Size < 5 || cp.Size > 30 || o.State != vam.Sealed || o.Size != 4000 {
-		t.Errorf("an offer of %s with %d lines: %v", o.State, cp.Size, err)
+	for limit, lines := range map[vam.Bytes][2]int64{2 * vam.KiB: {5, 30}, 64 * vam.KiB: {70, 110}} {
+		limits := activmail.DefaultLimits()
+		limits.OfferLog = limit
+		d := newDesk(t, hosttest.Options{Limits: limits})
+		k := d.draft(t, submission.Draft{To: to(t, "bob@b.example")})
+		for i := range 120 {
+			d.part(t, k, hosttest.Pattern(100, byte(i)))
+		}
+		if _, err := d.Submission.Seal(t.Context(), d.alice, k, activmail.Sum{}); err != nil {
+			t.Fatal(err)
+		}
+		d.send(t, k)
+		d.Work(t.Context())
+		o := d.offers(t, "b.example")[0]
+		_, cp, err := o.OpenLog(limits)
+		if err != nil || cp.Size < lines[0] || cp.Size > lines[1] || o.State != vam.Sealed || o.Size != 12000 {
+			t.Errorf("with a limit of %s an offer of %s with %d lines of %s: %v", limit, o.State, cp.Size, o.Size, err)
+		}
 	}
 }
 

@@ -262,9 +262,13 @@ func (s *Service) body(ctx context.Context, id vam.MessageID, m message.Message)
 	return s.store.SaveOfferBody(ctx, id, body, token.Hash(), o.TokenExpires)
 }
 
-// logHead is the beginning of the log as far as it fits into an offer, with a
-// checkpoint over exactly these lines: the recipient can verify and begin to pull
-// while it fetches the rest.
+// firstLines is how much of a log goes into an offer: about as much as leaves a server in
+// the first flight of a connection, letter included, and still names the first 32 MiB of a
+// file. More would be waited for before anything can be played.
+const firstLines = 8 * vam.KiB
+
+// logHead is the beginning of the log, with a checkpoint over exactly these lines: the
+// recipient can verify and begin to pull while it fetches the rest.
 func (s *Service) logHead(ctx context.Context, m message.Message) ([][]byte, []byte, error) {
 	var out [][]byte
 	var size vam.Bytes
@@ -274,7 +278,7 @@ func (s *Service) logHead(ctx context.Context, m message.Message) ([][]byte, []b
 			return nil, nil, err
 		}
 		for _, l := range lines {
-			if size += vam.Bytes(len(l.Raw)); size > s.o.Limits.OfferLog {
+			if size += vam.Bytes(len(l.Raw)); size > min(firstLines, s.o.Limits.OfferLog) {
 				cp, err := s.o.Messages.SignPrefix(ctx, m.Key, int64(len(out)))
 				return out, cp, err
 			}

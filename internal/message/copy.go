@@ -28,6 +28,17 @@ func (s *Service) reusable(ctx context.Context, k Key, peer vam.Domain) (id blob
 	return id, err == nil && id != m.Media, err
 }
 
+// MayBeReusable reports whether a message of which little is known yet may turn out to
+// be Reusable: peer is known to hold complete media that is here and of the size that was
+// announced.
+func (s *Service) MayBeReusable(ctx context.Context, k Key, peer vam.Domain) (bool, error) {
+	m, err := s.Get(ctx, k)
+	if err != nil || m.Announced == 0 {
+		return false, err
+	}
+	return s.store.HasMedia(ctx, m.Announced, peer)
+}
+
 // Reuse points a sealed message at the media that Reusable found, in the place of what
 // was pulled of it, and reports whether there was any. Posters, texts and extra tracks
 // are not part of the media and may still be missing. No Writer is open.

@@ -32,6 +32,10 @@ const (
 // follow keeps the log up with the origin's until it is sealed, and tells the plan.
 func (t *transfer) follow(ctx context.Context) error {
 	contradictions := 0
+	hold, err := t.mayBeHere(ctx)
+	if err != nil {
+		return err
+	}
 	for {
 		m, err := t.s.o.Messages.Get(ctx, t.k)
 		if err != nil {
@@ -49,7 +53,9 @@ func (t *transfer) follow(ctx context.Context) error {
 				return err
 			}
 		}
-		t.plan.grow(m.Head.Lines, sealed)
+		if sealed || !hold {
+			t.plan.grow(m.Head.Lines, sealed)
+		}
 		if sealed {
 			return nil
 		}
@@ -62,6 +68,10 @@ func (t *transfer) follow(ctx context.Context) error {
 			contradictions = 0
 			continue
 		}
+		if hold {
+			hold = false // it is still being made
+			continue
+		}
 		more, err := t.live(ctx, m.Head.Lines)
 		if err != nil {
 			return err
@@ -72,6 +82,15 @@ func (t *transfer) follow(ctx context.Context) error {
 			return vam.Errorf(vam.Unavailable, "the origin speaks of lines that it does not have")
 		}
 	}
+}
+
+// mayBeHere reports whether the media, of which nothing has come, is better not asked for
+// before the rest of the log says what it is (AM-7.26).
+func (t *transfer) mayBeHere(ctx context.Context) (bool, error) {
+	if t.w.Total() > 0 {
+		return false, nil
+	}
+	return t.s.o.Messages.MayBeReusable(ctx, t.k, t.k.Origin)
 }
 
 // here ends the transfer when the log, now that it is sealed, names media that is here

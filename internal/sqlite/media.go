@@ -124,6 +124,12 @@ func (s Messages) FindMedia(ctx context.Context, identity activmail.Hash, peer v
 	return id, err
 }
 
+// HasMedia implements message.Store.
+func (s Messages) HasMedia(ctx context.Context, n vam.Bytes, peer vam.Domain) (bool, error) {
+	return s.db.exists(ctx, `SELECT 1 FROM message JOIN media_holder ON media_holder.media = message.media
+		WHERE media_bytes = ?1 AND complete = 1 AND message.media IS NOT NULL AND domain = ?2`, n, peer)
+}
+
 // KeepEvidence implements message.Store.
 func (s Messages) KeepEvidence(ctx context.Context, k message.Key, have, got []byte, at time.Time) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {

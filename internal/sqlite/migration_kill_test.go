@@ -11,44 +11,47 @@ import (
 )
 
 // dying are the migrations of this package with a statement that kills the process
-// behind the n-th statement of the last step, and how many statements that has.
+// behind the n-th statement of all, and how many statements they have.
 func dying(t *testing.T, dir string, n int) int {
 	t.Helper()
 	check(t, os.MkdirAll(dir, 0o700))
-	files, err := filepath.Glob("migrations/*.sql")
-	check(t, err)
 	statements := 0
-	for i, file := range files {
+	for _, file := range migrationFiles(t) {
 		text, err := os.ReadFile(file)
 		check(t, err)
-		if i == len(files)-1 {
-			up, down, _ := strings.Cut(string(text), "-- +goose Down")
-			var out strings.Builder
-			inside := false // a statement with semicolons of its own
-			for line := range strings.Lines(up) {
-				out.WriteString(line)
-				inside = inside && !strings.Contains(line, "StatementEnd") || strings.Contains(line, "StatementBegin")
-				ended := strings.HasSuffix(strings.TrimSpace(line), ";") && !inside || strings.Contains(line, "StatementEnd")
-				if ended && !strings.HasPrefix(line, "--") || strings.Contains(line, "StatementEnd") {
-					if statements++; statements == n {
-						out.WriteString("SELECT die();\n")
-					}
+		up, down, _ := strings.Cut(string(text), "-- +goose Down")
+		var out strings.Builder
+		inside := false // a statement with semicolons of its own
+		for line := range strings.Lines(up) {
+			out.WriteString(line)
+			inside = inside && !strings.Contains(line, "StatementEnd") || strings.Contains(line, "StatementBegin")
+			ended := strings.HasSuffix(strings.TrimSpace(line), ";") && !inside || strings.Contains(line, "StatementEnd")
+			if ended && !strings.HasPrefix(line, "--") || strings.Contains(line, "StatementEnd") {
+				if statements++; statements == n {
+					out.WriteString("SELECT die();\n")
 				}
 			}
-			text = []byte(out.String() + "-- +goose Down" + down)
 		}
+		text = []byte(out.String() + "-- +goose Down" + down)
 		check(t, os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600))
 	}
 	return statements
+}
+
+func migrationFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("migrations/*.sql")
+	check(t, err)
+	return files
 }
 
 // A migration that is killed leaves its step done or not begun, wherever it was.
 func TestKilledMigration(t *testing.T) {
 	all := dying(t, filepath.Join(t.TempDir(), "migrations"), 0)
 	if all < 10 {
-		t.Fatalf("the last migration has %d statements: they are not told apart", all)
+		t.Fatalf("the migrations have %d statements: they are not told apart", all)
 	}
-	for _, n := range []int{1, all / 2, all} {
+	for _, n := range []int{1, all / 3, all - all/3, all} {
 		t.Run(fmt.Sprintf("%d of %d", n, all), func(t *testing.T) {
 			place := t.TempDir()
 			dying(t, filepath.Join(place, "migrations"), n)
@@ -59,9 +62,7 @@ func TestKilledMigration(t *testing.T) {
 			defer db.Close()
 			check(t, db.Check(t.Context()))
 			check(t, db.Queue().Enqueue(t.Context(), offerJob("works")))
-			files, err := filepath.Glob("migrations/*.sql")
-			check(t, err)
-			version(t, db, len(files))
+			version(t, db, len(migrationFiles(t)))
 		})
 	}
 }

@@ -116,7 +116,12 @@ func testFindMedia(w *world) {
 	w.ok(w.Deliveries.NoteHolder(w.Context(), k, away))
 	_, err := find("x", away)
 	w.wantKind("media that is not complete", err, vam.NotFound)
+	w.equal("its size before", got(w.Messages.HasMedia(w.Context(), announced, away))(w), false)
 	w.ok(w.Messages.SetComplete(w.Context(), k, away))
+	for peer, here := range map[vam.Domain]bool{away: true, "third.example": false} {
+		w.equal("its size, by "+string(peer), got(w.Messages.HasMedia(w.Context(), announced, peer))(w), here)
+	}
+	w.equal("another size", got(w.Messages.HasMedia(w.Context(), announced+1, away))(w), false)
 	w.stays(func() {
 		w.equal("from who sent it", got(find("x", away))(w), id)
 		_, err = find("x", "third.example")
