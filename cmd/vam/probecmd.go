@@ -34,7 +34,7 @@ Examples:
 type probed struct {
 	File     string     `json:"file"`
 	Kind     vam.Kind   `json:"kind"` // video, voice or file
-	Info     media.Info `json:"info"`
+	Info     recording  `json:"info"`
 	Play     media.Play `json:"play"`               // original, view (its own tracks in other boxes), rendition or none
 	Browsers []string   `json:"browsers,omitempty"` // that play the original or the view; the others get a rendition
 	Detail   string     `json:"detail,omitempty"`   // what decided
@@ -50,25 +50,27 @@ func (c probeCmd) Run(ctx context.Context, e *env) error {
 	}
 	defer f.Close()
 	out := probed{File: c.File, Make: []string{}}
+	var info media.Info
 	verdict := media.Verdict{Play: media.PlayNone, Reason: media.NotMedia}
 	if before.Size() > 0 {
-		out.Info, err = e.look(ctx, f)
+		info, err = e.look(ctx, f)
 		if verdict.Reason = media.ReasonOf(err); err != nil && verdict.Reason == "" {
 			return err
 		}
 		if err == nil {
-			verdict = media.Judge(out.Info)
-			for _, w := range media.Plan(out.Info, verdict) {
+			verdict = media.Judge(info)
+			for _, w := range media.Plan(info, verdict) {
 				out.Make = append(out.Make, w.String())
 			}
 		}
 	}
-	out.Kind, out.Play, out.Browsers, out.Detail = out.Info.Kind(), verdict.Play, verdict.Browsers, verdict.Detail
+	out.Kind, out.Info = info.Kind(), recordingOf(info)
+	out.Play, out.Browsers, out.Detail = verdict.Play, verdict.Browsers, verdict.Detail
 	out.Reason, out.Sentence = string(verdict.Reason), verdict.Reason.Sentence()
 	if e.JSON {
 		return e.printJSON(out)
 	}
-	out.print(e)
+	out.print(e, info)
 	return nil
 }
 
@@ -97,18 +99,18 @@ func (e *env) look(ctx context.Context, f *os.File) (media.Info, error) {
 	return tool.Probe(ctx, path)
 }
 
-func (p probed) print(e *env) {
+func (p probed) print(e *env, info media.Info) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(e.out, "%-9s %s\n", name, safe(value))
 		}
 	}
 	line("File", p.File)
-	line("Is", strings.TrimSpace(fmt.Sprintf("%s, %s", p.Kind, orUnknown(p.Info.Container))))
-	if p.Info.Duration > 0 {
-		line("Length", p.Info.Duration.Round(10*time.Millisecond).String())
+	line("Is", strings.TrimSpace(fmt.Sprintf("%s, %s", p.Kind, orUnknown(info.Container))))
+	if info.Duration > 0 {
+		line("Length", info.Duration.Round(10*time.Millisecond).String())
 	}
-	for _, t := range p.Info.Tracks {
+	for _, t := range info.Tracks {
 		line("Track", describeTrack(t))
 	}
 	switch p.Play {

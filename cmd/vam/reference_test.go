@@ -124,7 +124,7 @@ const errorIntro = `
 
 With ` + "`--json`" + ` a command prints one JSON document on standard output. Keys are stable: new ones may be added, none is renamed
 or changes its meaning. A key that is marked *optional* is absent when there is nothing to say. Times are RFC 3339, sizes are
-octets. A command that only does something prints ` + "`{\"ok\":true}`" + `.
+octets, durations seconds. A command that only does something prints ` + "`{\"ok\":true}`" + `.
 
 An error is one line on standard error, the last one, an object with the key ` + "`error`" + ` that holds:
 
