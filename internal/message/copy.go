@@ -28,15 +28,56 @@ func (s *Service) reusable(ctx context.Context, k Key, peer vam.Domain) (id blob
 	return id, err == nil && id != m.Media, err
 }
 
-// MayBeReusable reports whether a message of which little is known yet may turn out to
-// be Reusable: peer is known to hold complete media that is here and of the size that was
-// announced.
+const (
+	// alike is how many messages of one size are compared, openingLines in how much of
+	// their logs the media has to begin.
+	alike        = 8
+	openingLines = 16
+)
+
+// MayBeReusable reports whether a message of which only the beginning of the log is known
+// may turn out to be Reusable: media that is here, and that peer is known to hold, has the
+// size that was announced and begins with the same part.
 func (s *Service) MayBeReusable(ctx context.Context, k Key, peer vam.Domain) (bool, error) {
 	m, err := s.Get(ctx, k)
 	if err != nil || m.Announced == 0 {
 		return false, err
 	}
-	return s.store.HasMedia(ctx, m.Announced, peer)
+	others, err := s.store.SameSize(ctx, m.Announced, peer, alike)
+	if err != nil || len(others) == 0 {
+		return false, err
+	}
+	mine, err := s.opening(ctx, k)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range others {
+		theirs, err := s.opening(ctx, other)
+		if err != nil {
+			return false, err
+		}
+		if mine == (activmail.Sum{}) || mine == theirs {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// opening is the first part of the media; zero when the log does not name it yet.
+func (s *Service) opening(ctx context.Context, k Key) (activmail.Sum, error) {
+	lines, err := s.store.Lines(ctx, k, 0, openingLines)
+	if err != nil {
+		return activmail.Sum{}, err
+	}
+	for _, l := range lines {
+		if l.Offset != 0 {
+			continue
+		}
+		if r, err := activmail.ParseRecord(l.Raw, s.limits); err == nil && r.IsMedia() {
+			return r.Blob, nil
+		}
+	}
+	return activmail.Sum{}, nil
 }
 
 // Reuse points a sealed message at the media that Reusable found, in the place of what

@@ -130,9 +130,9 @@ type Store interface {
 	SetComplete(ctx context.Context, k Key, peer vam.Domain) error
 	// FindMedia finds complete media by identity that peer is known to hold. NotFound.
 	FindMedia(ctx context.Context, identity activmail.Hash, peer vam.Domain) (blob.ID, error)
-	// HasMedia reports whether there is complete media of n octets that peer is known to
-	// hold.
-	HasMedia(ctx context.Context, n vam.Bytes, peer vam.Domain) (bool, error)
+	// SameSize lists messages with complete media of n octets that peer is known to hold,
+	// the newest first.
+	SameSize(ctx context.Context, n vam.Bytes, peer vam.Domain, limit int) ([]Key, error)
 	// KeepEvidence stores two checkpoints of one message that do not fit; of the
 	// quarrels of one message the first 16.
 	KeepEvidence(ctx context.Context, k Key, have, got []byte, at time.Time) error

@@ -364,6 +364,38 @@ func TestPullReuses(t *testing.T) {
 	}
 }
 
+// What may be here already is waited for, and nothing else: media of the same size that
+// begins alike, from who sent it.
+func TestPullMayReuse(t *testing.T) {
+	content := hosttest.Pattern(20*partSize, 1)
+	in := newInbox(t, hosttest.Options{})
+	first := in.recording(t, content)
+	first.Seal()
+	in.taken(t, in.offer(t, first, "bob@b.example"))
+	in.settled(t)
+	for name, c := range map[string]struct {
+		content []byte
+		lines   int64
+		peer    vam.Domain
+		want    bool
+	}{
+		"the same":              {content, 3, "a.example", true},
+		"nothing known of it":   {content, 0, "a.example", true},
+		"another beginning":     {hosttest.Pattern(20*partSize, 2), 3, "a.example", false},
+		"another size":          {content[:19*partSize], 3, "a.example", false},
+		"from who never had it": {content, 3, "c.example", false},
+	} {
+		r := in.recording(t, c.content)
+		r.Seal()
+		o := in.offer(t, r, "bob@b.example")
+		o.Log, o.Checkpoint = o.Log[:c.lines], r.Checkpoint(c.lines)
+		in.taken(t, o)
+		if may, err := in.Messages.MayBeReusable(t.Context(), r.Key, c.peer); err != nil || may != c.want {
+			t.Errorf("%s: %t, %v", name, may, err)
+		}
+	}
+}
+
 // A second recipient costs nothing.
 func TestSecondRecipient(t *testing.T) {
 	in := newInbox(t, hosttest.Options{})

@@ -72,8 +72,8 @@ func (s Grants) AddGrant(ctx context.Context, g grant.Grant, secret grant.Secret
 // SetGrant implements grant.Store.
 func (s Grants) SetGrant(ctx context.Context, id grant.ID, expires time.Time, lock []byte) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		return changeOne(ctx, tx, "link", `UPDATE link SET expires = ?2, lock = ifnull(?3, lock),
-			tries = CASE WHEN ?3 IS NULL OR lock IS ?3 THEN tries ELSE 0 END WHERE id = ?1`, id[:], micros(expires), nilIfEmpty(lock))
+		return changeOne(ctx, tx, "link", `UPDATE link SET expires = ?2, lock = CASE WHEN ?4 THEN ?3 ELSE lock END,
+			tries = CASE WHEN ?4 AND lock IS NOT ?3 THEN 0 ELSE tries END WHERE id = ?1`, id[:], micros(expires), nilIfEmpty(lock), lock != nil)
 	})
 }
 

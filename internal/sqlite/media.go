@@ -124,10 +124,14 @@ func (s Messages) FindMedia(ctx context.Context, identity activmail.Hash, peer v
 	return id, err
 }
 
-// HasMedia implements message.Store.
-func (s Messages) HasMedia(ctx context.Context, n vam.Bytes, peer vam.Domain) (bool, error) {
-	return s.db.exists(ctx, `SELECT 1 FROM message JOIN media_holder ON media_holder.media = message.media
-		WHERE media_bytes = ?1 AND complete = 1 AND message.media IS NOT NULL AND domain = ?2`, n, peer)
+// SameSize implements message.Store.
+func (s Messages) SameSize(ctx context.Context, n vam.Bytes, peer vam.Domain, limit int) (out []message.Key, err error) {
+	err = s.db.One(ctx, func(q Querier) error {
+		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message JOIN media_holder ON media_holder.media = message.media
+			WHERE media_bytes = ?1 AND complete = 1 AND message.media IS NOT NULL AND domain = ?2 ORDER BY message.id DESC LIMIT ?3`, n, peer, limit)
+		return err
+	})
+	return out, err
 }
 
 // KeepEvidence implements message.Store.

@@ -119,11 +119,14 @@ func testSetGrant(w *world) {
 	bob := w.account("bob")
 	k := w.draft(bob, "amy@away.example")
 	g, s := w.linked(bob, k, "amy@away.example")
-	for _, lock := range [][]byte{[]byte("one"), []byte("two"), nil} {
+	for _, lock := range [][]byte{[]byte("one"), []byte("two"), nil, {}, nil, []byte("three")} {
 		w.pass(time.Hour)
-		g.Expires, g.Locked = w.now(), true
+		g.Expires = w.now()
 		if lock != nil { // else it stays
-			s.Lock = lock
+			s.Lock, g.Locked = lock, len(lock) > 0
+		}
+		if !g.Locked {
+			s.Lock = nil
 		}
 		w.twice(func() error { return w.Grants.SetGrant(w.Context(), g.ID, g.Expires, lock) })
 		w.stays(func() { w.wantGrant("the changed one", s, g) })

@@ -116,12 +116,21 @@ func testFindMedia(w *world) {
 	w.ok(w.Deliveries.NoteHolder(w.Context(), k, away))
 	_, err := find("x", away)
 	w.wantKind("media that is not complete", err, vam.NotFound)
-	w.equal("its size before", got(w.Messages.HasMedia(w.Context(), announced, away))(w), false)
-	w.ok(w.Messages.SetComplete(w.Context(), k, away))
-	for peer, here := range map[vam.Domain]bool{away: true, "third.example": false} {
-		w.equal("its size, by "+string(peer), got(w.Messages.HasMedia(w.Context(), announced, peer))(w), here)
+	sized := func(n vam.Bytes, peer vam.Domain, limit int) []message.Key {
+		return got(w.Messages.SameSize(w.Context(), n, peer, limit))(w)
 	}
-	w.equal("another size", got(w.Messages.HasMedia(w.Context(), announced+1, away))(w), false)
+	w.equal("of its size before", sized(announced, away, 2), []message.Key(nil))
+	w.ok(w.Messages.SetComplete(w.Context(), k, away))
+	w.equal("of its size", sized(announced, away, 2), []message.Key{k})
+	w.equal("of its size, of another domain", sized(announced, "third.example", 2), []message.Key(nil))
+	w.equal("of another size", sized(announced+1, away, 2), []message.Key(nil))
+	second := w.received(answer{bob, vam.Accepted})
+	w.media(second)
+	w.grow(second, 1, announced)
+	w.seal(second, "x2")
+	w.ok(w.Messages.SetComplete(w.Context(), second, away))
+	w.equal("the newest first", sized(announced, away, 2), []message.Key{second, k})
+	w.equal("no more than asked for", sized(announced, away, 1), []message.Key{second})
 	w.stays(func() {
 		w.equal("from who sent it", got(find("x", away))(w), id)
 		_, err = find("x", "third.example")

@@ -1,5 +1,5 @@
 -- +goose Up
--- Whether media of a size that was offered may be here already.
+-- Which media of an offered size is here already.
 CREATE INDEX message_size ON message (media_bytes) WHERE complete = 1 AND media IS NOT NULL;
 
 -- +goose Down
