@@ -18,7 +18,7 @@ type linkCmd struct {
 	ID       string   `arg:"" help:"Message: its id, or the beginning or end of it."`
 	For      []string `placeholder:"ADDRESS" help:"Whom the link is for; may be repeated. Default: every recipient of a message that you sent, you yourself for another."`
 	Expires  string   `placeholder:"TIME" help:"The link works for this time, such as 7d. Default: as the server says, 30 days as it comes."`
-	Password bool     `help:"Ask for a password on the page; it is read from VAM_LINK_PASSWORD, else from standard input."`
+	Password *bool    `negatable:"" help:"Ask for a password on the page, or for another one than before; it is read from VAM_LINK_PASSWORD, else from standard input. With --no-password no longer ask for one."`
 	List     bool     `help:"List the links that you gave, and how far each was watched."`
 	Revoke   string   `placeholder:"LINK" help:"End a link: its id, or the beginning or end of it, as --list shows it."`
 }
@@ -26,18 +26,20 @@ type linkCmd struct {
 func (linkCmd) Help() string {
 	return `Makes links that open a message in a browser, for people without an account: one
 for each of them, which can be ended alone. Whoever has a link can watch, so hand
-it to nobody else. Asked again, the same link is shown.
+it to nobody else. Asked again, the same link is shown; what --expires and
+--password say of it is changed, and the rest stays as it was.
 
 Examples:
 
     vam link 3f9a61c2
     vam link 3f9a61c2 --for zoe@c.example --expires 7d --password
+    vam link 3f9a61c2 --for zoe@c.example --no-password
     vam link 3f9a61c2 --list
     vam link 3f9a61c2 --revoke 9c1d`
 }
 
 func (c linkCmd) Run(ctx context.Context, e *env) error {
-	if c.List && c.Revoke != "" || (c.List || c.Revoke != "") && (len(c.For) > 0 || c.Expires != "" || c.Password) {
+	if c.List && c.Revoke != "" || (c.List || c.Revoke != "") && (len(c.For) > 0 || c.Expires != "" || c.Password != nil) {
 		return &usageError{err: errors.New("--list, --revoke and the flags of a new link do not go together"), command: "vam link"}
 	}
 	terms, err := c.terms(time.Now())
@@ -51,9 +53,12 @@ func (c linkCmd) Run(ctx context.Context, e *env) error {
 		}
 		c.For[i] = x.String()
 	}
-	if c.Password {
-		if terms.Password, err = e.readPassword(ctx); err != nil {
-			return err
+	if c.Password != nil {
+		terms.Password = new("")
+		if *c.Password {
+			if *terms.Password, err = e.readPassword(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return e.withEntry(ctx, c.userFlags, c.ID, shortPatience, func(client *userclient.Client, x userwire.Entry) error {

@@ -165,6 +165,9 @@ func describeNode(t *testing.T, b *strings.Builder, types typeSet, n *kong.Node,
 
 func flagName(f *kong.Flag) string {
 	name := "`--" + f.Name + "`"
+	if f.Tag.Negatable != "" {
+		name = "`--[no-]" + f.Name + "`"
+	}
 	if !f.IsBool() {
 		name = "`--" + f.Name + "=" + f.FormatPlaceHolder() + "`"
 	}

@@ -120,7 +120,7 @@ func newGallery(t *testing.T) *gallery {
 	}
 	secret := g.Send(full, append([]byte(nil), file...))
 	g.Know(secret, infoOf(640, 360, 12))
-	g.add("password", secret, grant.Terms{Password: "open sesame"})
+	g.add("password", secret, grant.Terms{Password: new("open sesame")})
 	return g
 }
 

@@ -89,7 +89,8 @@ type Store interface {
 	// vam.Address.Key), account and maker that is not revoked, it returns that one and
 	// false, and changes nothing. NotFound for an unknown message or account.
 	AddGrant(ctx context.Context, g Grant, s Secret) (Grant, Secret, bool, error)
-	// SetGrant changes the expiry, and the lock unless it is nil. NotFound.
+	// SetGrant changes the expiry, and the lock unless it is nil; one that is empty but not
+	// nil takes the lock off. With another lock the tries are forgotten. NotFound.
 	SetGrant(ctx context.Context, id ID, expires time.Time, lock []byte) error
 	// GrantBySum finds a grant by the hash of its token. NotFound.
 	GrantBySum(ctx context.Context, sum activmail.Sum) (Grant, Secret, error)

@@ -15,8 +15,8 @@ func TestPassword(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	k := h.message()
-	l := h.mint(k, h.amy, grant.Terms{Password: "correct horse"})
-	other := h.mint(k, h.zoe, grant.Terms{Password: "correct horse"})
+	l := h.mint(k, h.amy, grant.Terms{Password: new("correct horse")})
+	other := h.mint(k, h.zoe, grant.Terms{Password: new("correct horse")})
 	g, err := h.grants.Open(h.Context(), l.Token)
 	if h.ok(err); !g.Locked {
 		t.Error("the page is not told to ask for the password")
@@ -51,7 +51,7 @@ func TestPassword(t *testing.T) {
 
 	pass, err = h.grants.Unlock(h.Context(), l.Token, "correct horse")
 	h.ok(err)
-	h.mint(k, h.amy, grant.Terms{Password: "another"})
+	h.mint(k, h.amy, grant.Terms{Password: new("another")})
 	h.wantKind("the pass of an old password", admit(l.Token, pass), vam.Unauthenticated)
 
 	k = h.message()
@@ -59,7 +59,7 @@ func TestPassword(t *testing.T) {
 	h.ok(admit(open.Token, ""))
 	_, err = h.grants.Unlock(h.Context(), open.Token, "anything")
 	h.ok(err)
-	if closed := h.mint(k, h.amy, grant.Terms{Password: "later"}); !closed.Locked || closed.Token != open.Token {
+	if closed := h.mint(k, h.amy, grant.Terms{Password: new("later")}); !closed.Locked || closed.Token != open.Token {
 		t.Errorf("with a password it became %+v", closed)
 	}
 	h.wantKind("then without", admit(open.Token, ""), vam.Unauthenticated)
@@ -70,7 +70,7 @@ func TestPassword(t *testing.T) {
 func TestGuessing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	l := h.mint(h.message(), h.amy, grant.Terms{Password: "right"})
+	l := h.mint(h.message(), h.amy, grant.Terms{Password: new("right")})
 	var busy, judged int
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -126,7 +126,7 @@ func FuzzAdmit(f *testing.F) {
 	f.Add(strings.Repeat("_", 28))
 	f.Add("/../..")
 	h := newHouse(f)
-	l := h.mint(h.message(), h.amy, grant.Terms{Password: "right"})
+	l := h.mint(h.message(), h.amy, grant.Terms{Password: new("right")})
 	f.Fuzz(func(t *testing.T, pass string) {
 		_, err := h.grants.Admit(t.Context(), l.Token, pass)
 		if vam.KindOf(err) != vam.Unauthenticated || err == nil {

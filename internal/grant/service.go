@@ -79,7 +79,7 @@ func sumOf(token string) activmail.Sum { return sha256.Sum256([]byte(token)) }
 // Terms of a link.
 type Terms struct {
 	Expires  time.Time // zero: as Options.For says for a new link, as it was for one that is there
-	Password string    // "": none for a new link, as it was for one that is there
+	Password *string   // nil: none for a new link, as it was for one that is there; "" takes it off
 }
 
 // Mint gives a recipient a link to a message that the account holds. Asked again it
@@ -93,7 +93,7 @@ func (s *Service) Mint(ctx context.Context, account int64, k message.Key, rcpt v
 	if !t.Expires.IsZero() && !t.Expires.After(now) {
 		return Link{}, vam.Errorf(vam.Invalid, "a link that has expired already opens nothing; name a later time")
 	}
-	if len(t.Password) > maxPassword {
+	if t.Password != nil && len(*t.Password) > maxPassword {
 		return Link{}, vam.Errorf(vam.Invalid, "a password has at most %d octets", maxPassword)
 	}
 	m, err := s.held(ctx, account, k)
@@ -109,8 +109,8 @@ func (s *Service) Mint(ctx context.Context, account int64, k message.Key, rcpt v
 	}
 	token := s.token(g.ID)
 	secret := Secret{Sum: sumOf(token), Maker: s.maker}
-	if t.Password != "" {
-		if secret.Lock, err = s.lock(ctx, t.Password); err != nil {
+	if t.Password != nil && *t.Password != "" {
+		if secret.Lock, err = s.lock(ctx, *t.Password); err != nil {
 			return Link{}, err
 		}
 		g.Locked = true
@@ -129,13 +129,16 @@ func (s *Service) renew(ctx context.Context, got Grant, kept Secret, want Grant,
 	if !t.Expires.IsZero() || over(got.Expires, s.o.Now()) {
 		expires = want.Expires
 	}
-	if t.Password != "" {
-		lock = secret.Lock
+	link.Locked = kept.Lock != nil
+	if t.Password != nil {
+		if lock, link.Locked = secret.Lock, want.Locked; !link.Locked {
+			lock = []byte{}
+		}
 	}
-	if expires.Equal(got.Expires) && t.Password == "" {
+	if expires.Equal(got.Expires) && (lock == nil || !link.Locked && kept.Lock == nil) {
 		return link, nil
 	}
-	link.Expires, link.Locked = expires, lock != nil || kept.Lock != nil
+	link.Expires = expires
 	return link, s.store.SetGrant(ctx, got.ID, expires, lock)
 }
 

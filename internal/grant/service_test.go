@@ -53,7 +53,7 @@ func TestMint(t *testing.T) {
 	h.wantKind("a link to somebody else's message", err, vam.NotFound)
 	_, err = h.grants.Mint(h.Context(), h.ann.ID, k, h.amy, grant.Terms{Expires: h.Clock.Now()})
 	h.wantKind("a link that is over", err, vam.Invalid)
-	_, err = h.grants.Mint(h.Context(), h.ann.ID, k, h.amy, grant.Terms{Password: strings.Repeat("x", 1000)})
+	_, err = h.grants.Mint(h.Context(), h.ann.ID, k, h.amy, grant.Terms{Password: new(strings.Repeat("x", 1000))})
 	h.wantKind("an endless password", err, vam.Invalid)
 	if _, err := grant.New(h.DB.Grants(), grant.Options{Key: make([]byte, 16)}); vam.KindOf(err) != vam.Invalid {
 		t.Errorf("a short key: %v", err)
@@ -65,7 +65,7 @@ func TestMint(t *testing.T) {
 func TestDatabaseHasNoSecret(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	l := h.mint(h.message(), h.amy, grant.Terms{Password: "correct horse"})
+	l := h.mint(h.message(), h.amy, grant.Terms{Password: new("correct horse")})
 	pass, err := h.grants.Unlock(h.Context(), l.Token, "correct horse")
 	h.ok(err)
 	files, err := filepath.Glob(filepath.Join(h.Dir, "vam.db*"))
@@ -89,7 +89,7 @@ func TestAnotherKey(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	k := h.message()
-	old := h.mint(k, h.amy, grant.Terms{Password: "x"})
+	old := h.mint(k, h.amy, grant.Terms{Password: new("x")})
 	pass, err := h.grants.Unlock(h.Context(), old.Token, "x")
 	h.ok(err)
 	h.grants = h.service(otherKey)
@@ -197,7 +197,7 @@ func TestTerms(t *testing.T) {
 	h := newHouse(t)
 	k := h.message()
 	soon := h.Clock.Now().Add(time.Hour)
-	l := h.mint(k, h.amy, grant.Terms{Expires: soon, Password: "one"})
+	l := h.mint(k, h.amy, grant.Terms{Expires: soon, Password: new("one")})
 	if !l.Locked || !l.Expires.Equal(soon) {
 		t.Errorf("minted %+v", l.Grant)
 	}
@@ -213,13 +213,27 @@ func TestTerms(t *testing.T) {
 	h.Clock.Advance(time.Minute)
 	_, err := h.grants.Unlock(h.Context(), l.Token, "one")
 	h.ok(err)
-	if got := h.mint(k, h.amy, grant.Terms{Password: "two"}); got != want {
+	if got := h.mint(k, h.amy, grant.Terms{Password: new("two")}); got != want {
 		t.Errorf("with another password it became %+v", got)
 	}
 	_, err = h.grants.Unlock(h.Context(), l.Token, "one")
 	h.wantKind("the old password", err, vam.Unauthenticated)
 	_, err = h.grants.Unlock(h.Context(), l.Token, "two")
 	h.ok(err)
+	want.Locked = false
+	for range 2 {
+		if got := h.mint(k, h.amy, grant.Terms{Password: new("")}); got != want {
+			t.Errorf("with its password taken off it became %+v", got)
+		}
+		_, err = h.grants.Admit(h.Context(), l.Token, "")
+		h.ok(err)
+	}
+	want.Locked = true
+	if got := h.mint(k, h.amy, grant.Terms{Password: new("three")}); got != want {
+		t.Errorf("with a password again it became %+v", got)
+	}
+	_, err = h.grants.Admit(h.Context(), l.Token, "")
+	h.wantKind("and no pass", err, vam.Unauthenticated)
 	h.Clock.Advance(2 * day)
 	h.wantKind("after its end", h.open(l.Token), vam.Gone)
 	got := h.mint(k, h.amy, grant.Terms{})

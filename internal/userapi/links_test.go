@@ -25,6 +25,12 @@ func TestLinks(t *testing.T) {
 	if again.URL != made.URL || again.ID != made.ID || !again.Locked {
 		t.Errorf("%+v, at first %+v", again, made)
 	}
+	for body, locked := range map[string]bool{`{"for":"zoe@c.example"}`: true, `{"for":"zoe@c.example","password":null}`: true, `{"for":"zoe@c.example","password":""}`: false} {
+		d.ok(t, "alice", "POST "+path, []byte(`{"for":"zoe@c.example","password":"swordfish"}`), http.StatusOK)
+		if l := as[userwire.Link](t, d.ok(t, "alice", "POST "+path, []byte(body), http.StatusOK)); l.ID != made.ID || l.Locked != locked {
+			t.Errorf("%s: %+v", body, l)
+		}
+	}
 	list := as[userwire.Links](t, d.ok(t, "alice", "GET "+path, nil, http.StatusOK)).Links
 	if len(list) != 1 || list[0].ID != made.ID || list[0].URL != "" || list[0].Plays != 0 {
 		t.Errorf("%+v", list)

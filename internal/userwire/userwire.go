@@ -157,7 +157,7 @@ type Contacts struct {
 type LinkTerms struct {
 	For      string    `json:"for"`                // the address of whom the link is for
 	Expires  time.Time `json:"expires,omitzero"`   // when it ends; as the server says when absent
-	Password string    `json:"password,omitempty"` // that is asked for; none when absent
+	Password *string   `json:"password,omitempty"` // that is asked for; absent: as it was, or none; empty: no longer any
 }
 
 // Link is a link that lets somebody without an account watch a message.

@@ -200,7 +200,7 @@ func TestGone(t *testing.T) {
 func TestPassword(t *testing.T) {
 	d := webtest.New(t, webtest.Options{})
 	m, _ := sent(t, d, 1000)
-	link, err := d.Grants.Mint(t.Context(), d.Alice.ID, m.Key, vam.Address{Local: "dave", Domain: "c.example"}, grant.Terms{Password: "open sesame"})
+	link, err := d.Grants.Mint(t.Context(), d.Alice.ID, m.Key, vam.Address{Local: "dave", Domain: "c.example"}, grant.Terms{Password: new("open sesame")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestLogs(t *testing.T) {
 		o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}})
 	m, link := sent(t, d, 10)
-	locked, err := d.Grants.Mint(t.Context(), d.Alice.ID, m.Key, vam.Address{Local: "dave", Domain: "c.example"}, grant.Terms{Password: "open sesame"})
+	locked, err := d.Grants.Mint(t.Context(), d.Alice.ID, m.Key, vam.Address{Local: "dave", Domain: "c.example"}, grant.Terms{Password: new("open sesame")})
 	if err != nil {
 		t.Fatal(err)
 	}
