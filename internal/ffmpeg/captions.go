@@ -46,7 +46,7 @@ func (j *job) captions() ([]File, error) {
 func (j *job) caption(t *media.Track, name string) (File, error) {
 	c := call{after: []string{"-map", j.textStream(t), "-c:s", "webvtt", "-f", "webvtt", name}, bounds: quickBounds()}
 	c.bounds.File = captionsOctets
-	if err := j.run(c); err != nil {
+	if err := j.run(j.ctx, c); err != nil {
 		return File{}, err
 	}
 	if err := checkCaptions(filepath.Join(j.dir, name)); err != nil {

@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"strconv"
@@ -13,21 +14,23 @@ import (
 type pick struct {
 	start, length time.Duration // 0 is from the beginning, to the end
 	keys          bool          // key frames alone, which is quick
+	apart         time.Duration // what lies closer to the one before is left out
 	rate          string        // pictures a second, as a ratio; "" is every picture
 	most          int
 	width, height int
 	crop          bool // that part of the middle, in its own size
 }
 
-// frames decodes pictures and returns them in order, upright, in the size that was asked
-// for; fewer or none where there are no more. At most p.most are in memory.
-func (j *job) frames(p pick, each func(n int)) ([]*image.RGBA, error) {
+// frames decodes pictures and hands them to take, in order, upright, in the size that was
+// asked for; fewer where there are no more. The program ends as soon as take says that it
+// wants no more. An error means that there was none.
+func (j *job) frames(p pick, take func(*image.RGBA) (more bool)) error {
 	v := j.info.Video()
 	if v == nil || p.width <= 0 || p.height <= 0 {
-		return nil, media.Refuse(media.Broken, nil)
+		return media.Refuse(media.Broken, nil)
 	}
 	if err := j.light(v); err != nil {
-		return nil, err
+		return err
 	}
 	c := call{bounds: quickBounds(), after: []string{"-map", j.stream(v), "-an", "-sn", "-dn"}}
 	if p.start > 0 {
@@ -46,32 +49,36 @@ func (j *job) frames(p pick, each func(n int)) ([]*image.RGBA, error) {
 		filter = fmt.Sprintf("crop=%d:%d,", p.width, p.height) + filter
 	}
 	mode := "passthrough"
-	if p.rate != "" {
+	switch {
+	case p.rate != "":
 		filter, mode = "fps="+p.rate+":start_time=0:round=near,"+filter, "vfr"
+	case p.apart > 0:
+		filter = "select='isnan(prev_selected_t)+gte(t-prev_selected_t," + text(p.apart) + ")'," + filter
 	}
 	c.after = append(c.after, "-vf", filter, "-fps_mode", mode, "-frames:v", strconv.Itoa(p.most), "-f", "rawvideo", "pipe:1")
-	out := &pictures{width: p.width, height: p.height, most: p.most, each: each}
+	ctx, stop := context.WithCancel(j.ctx)
+	defer stop()
+	out := &pictures{width: p.width, height: p.height, most: p.most, take: take, stop: stop}
 	c.stdout = out
-	err := j.run(c)
-	if err != nil && len(out.done) == 0 {
-		return nil, err
+	if err := j.run(ctx, c); err != nil && out.count == 0 {
+		return err
 	}
-	return out.done, nil
+	return nil
 }
 
 // pictures cuts a stream of samples into pictures.
 type pictures struct {
 	width, height, most int
-	each                func(n int)
+	take                func(*image.RGBA) (more bool)
+	stop                func()
 	now                 *image.RGBA
-	filled              int
-	done                []*image.RGBA
+	filled, count       int
 }
 
-// Write takes samples; what is more than was asked for is dropped.
+// Write takes samples; what is more than is wanted is dropped.
 func (p *pictures) Write(b []byte) (int, error) {
 	n := len(b)
-	for len(b) > 0 && len(p.done) < p.most {
+	for len(b) > 0 && p.count < p.most {
 		if p.now == nil {
 			p.now, p.filled = image.NewRGBA(image.Rect(0, 0, p.width, p.height)), 0
 		}
@@ -83,10 +90,21 @@ func (p *pictures) Write(b []byte) (int, error) {
 		for i := 3; i < len(p.now.Pix); i += 4 {
 			p.now.Pix[i] = 0xff
 		}
-		p.done, p.now = append(p.done, p.now), nil
-		if p.each != nil {
-			p.each(len(p.done))
+		m := p.now
+		p.now = nil
+		p.count++
+		if !p.take(m) {
+			p.most = p.count
+			p.stop()
 		}
 	}
 	return n, nil
+}
+
+// all is a take that keeps every picture in out.
+func all(out *[]*image.RGBA) func(*image.RGBA) bool {
+	return func(m *image.RGBA) bool {
+		*out = append(*out, m)
+		return true
+	}
 }

@@ -83,8 +83,8 @@ func standsBack(k media.WorkKind) int {
 	return 5
 }
 
-// run runs ffmpeg with the input and these arguments for the output.
-func (j *job) run(c call) error {
+// run runs ffmpeg with the input and these arguments for the output, until ctx ends.
+func (j *job) run(ctx context.Context, c call) error {
 	said := &head{limit: 1 << 16}
 	c.bounds.Nice = standsBack(j.work.Kind)
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-y", "-threads", strconv.Itoa(j.threads), "-filter_threads", strconv.Itoa(j.threads)}, c.global...)
@@ -94,8 +94,8 @@ func (j *job) run(c call) error {
 	args = append(args, "-i", "file:"+j.path)
 	args = append(args, c.after...)
 	cmd := sandbox.Command{Path: j.ffmpeg, Args: args, Read: []string{j.path}, Dir: j.dir, Stdout: c.stdout, Stderr: said, Bounds: c.bounds}
-	_, err := j.box.Run(j.ctx, cmd)
-	return judged(j.ctx, err, said.String())
+	_, err := j.box.Run(ctx, cmd)
+	return judged(ctx, err, said.String())
 }
 
 // call is one run of ffmpeg.

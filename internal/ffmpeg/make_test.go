@@ -102,13 +102,29 @@ func TestPosterIsUpright(t *testing.T) {
 	}
 }
 
-// TestPosterIsNotBlack: a recording that fades in has a picture of later.
+// TestPosterIsNotBlack: a recording that begins in the dark has a picture of later, however
+// its key frames lie.
 func TestPosterIsNotBlack(t *testing.T) {
 	t.Parallel()
-	path := synthesize(t, "fade.mp4", "-f", "lavfi", "-i", "testsrc2=duration=4:size=160x120:rate=10", "-vf", "fade=in:st=1:d=1", "-c:v", "libx264", "-g", "100", "-pix_fmt", "yuv420p")
-	_, dir, _ := made(t, open(t), path, media.NewWork(media.Poster))
-	if m := decode(t, filepath.Join(dir, media.PosterFile)); brightness(m) < 60 {
-		t.Errorf("the brightness of the poster is %.0f", brightness(m))
+	tool := open(t)
+	for name, tc := range map[string]struct {
+		file  string
+		light string // seconds
+		args  []string
+	}{
+		"one key frame":         {"one.mp4", "0.7", []string{"-t", "1.9", "-c:v", "libx264", "-g", "100"}},
+		"a key frame a second":  {"second.mp4", "3.5", []string{"-c:v", "libx264", "-g", "10", "-sc_threshold", "0"}},
+		"key frames alone":      {"alone.mp4", "1", []string{"-c:v", "libx264", "-g", "1"}},
+		"every picture decoded": {"every.webm", "1", []string{"-c:v", "libvpx-vp9", "-g", "100", "-deadline", "realtime"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := synthesize(t, tc.file, args([]string{"-f", "lavfi", "-i", "testsrc2=duration=5:size=160x120:rate=10", "-vf", "fade=in:st=" + tc.light + ":d=0.5", "-pix_fmt", "yuv420p"}, tc.args)...)
+			_, dir, _ := made(t, tool, path, media.NewWork(media.Poster))
+			if m := decode(t, filepath.Join(dir, media.PosterFile)); brightness(m) < 60 {
+				t.Errorf("the brightness of the poster is %.0f", brightness(m))
+			}
+		})
 	}
 }
 

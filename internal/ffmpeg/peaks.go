@@ -26,7 +26,7 @@ func (j *job) peaks() ([]File, error) {
 	if total := j.info.Duration.Seconds() * peakRate / peakWindow; total > 0 {
 		m.each = func(n int) { j.report(float64(n) / total) }
 	}
-	err := j.run(call{
+	err := j.run(j.ctx, call{
 		after:  []string{"-map", j.stream(a), "-vn", "-sn", "-dn", "-ac", "1", "-ar", "8000", "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"},
 		stdout: m, bounds: longBounds(j.info),
 	})

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"bytes"
+	"cmp"
 	"image"
 	"image/jpeg"
 	"math"
@@ -14,10 +15,19 @@ import (
 const (
 	posterSide   = 1280 // pixels of the long side
 	posterOctets = 1 << 20
-	posterFrames = 6
-	posterReach  = 10 * time.Second // of key frames
-	posterFull   = 3 * time.Second  // of every picture
-	goodEnough   = 0.35             // of score
+	posterFrames = 6 // of one look
+	// keyReach and fullReach are how far the looks at key frames and at every picture go, and
+	// posterStep is how far apart what they see is. Both see less where pictures are so large
+	// that it would be more than keyPixels and fullPixels.
+	keyReach   = 10 * time.Second
+	fullReach  = 3 * time.Second
+	posterStep = time.Second / 2
+	keyPixels  = posterFrames * 3840 * 2160
+	fullPixels = 3 * 30 * 1920 * 1080
+	goodEnough = 0.35 // of score
+	// clearly is by how much a later picture must be better than an earlier one, and a little
+	// more for those that are nearly black.
+	clearly, little = 1.25, 0.02
 )
 
 // poster saves the best early picture.
@@ -39,62 +49,75 @@ func (j *job) poster() ([]File, error) {
 	return []File{f}, nil
 }
 
-// bestFrame looks at early key frames, only when all are dull at what lies between, and for
-// want of any at the whole recording. Broken means that no picture can be decoded.
+// bestFrame looks at early key frames, only when they are dull and rare at what lies between,
+// and for want of any at the whole recording. Broken means that no picture can be decoded.
 func (j *job) bestFrame(side int) (*image.RGBA, error) {
 	v := j.info.Video()
 	if v == nil {
 		return nil, media.Refuse(media.Broken, nil)
 	}
 	w, h := within(v.DisplayWidth, v.DisplayHeight, side)
-	p := pick{length: posterReach, keys: true, most: posterFrames, width: w, height: h}
-	if v.Codec == "av1" || v.Codec == "hevc" && v.Width > 4096 {
-		p.length, p.most = time.Second, 2 // its decoder knows no key frames, or each costs much
-	}
-	found, first := j.frames(p, nil)
-	best, s := bestOf(found)
-	if best != nil && s >= goodEnough {
-		return best, nil
+	pixels := max(1, v.Width*v.Height)
+	var s search
+	if v.Codec != "av1" && v.Codec != "vp9" { // their decoders leave nothing out
+		most := max(1, min(posterFrames, keyPixels/pixels))
+		err := j.frames(pick{length: keyReach, keys: true, apart: posterStep, most: most, width: w, height: h}, s.take)
+		if s.score >= goodEnough || s.best != nil && s.dense(j.info.Duration) {
+			return s.best, nil
+		}
+		if !decodes(err) {
+			return nil, err
+		}
 	}
 	j.report(0.5)
-	p.keys, p.rate, p.length, p.most = false, "2", posterFull, 2*posterFrames
-	found, err := j.frames(p, nil)
-	if other, better := bestOf(found); other != nil && better > s {
-		best = other
-	}
-	if best == nil && decodes(err) {
+	reach := time.Duration(float64(fullReach) * min(1, fullPixels/(float64(pixels)*fullReach.Seconds()*cmp.Or(v.FrameRate, 30))))
+	err := j.frames(pick{length: reach, apart: posterStep, most: posterFrames, width: w, height: h}, func(m *image.RGBA) bool {
+		return s.take(m) && (s.seen > 1 || s.score < goodEnough)
+	})
+	if s.best == nil && decodes(err) {
 		// All of it, so that what is damaged in its beginning has a picture, and what has none is
 		// known to have none.
-		p.rate, p.length, p.most, p.keys = "", 0, 1, j.info.Duration > fullDecode
-		found, err = j.frames(p, nil)
-		best, _ = bestOf(found)
+		err = j.frames(pick{most: 1, keys: j.info.Duration > fullDecode, width: w, height: h}, s.take)
 	}
-	if best != nil {
-		return best, nil
-	}
-	if first != nil && err == nil {
-		err = first
-	}
-	if err == nil {
+	switch {
+	case s.best != nil:
+		return s.best, nil
+	case err == nil:
 		err = media.Refuse(media.Broken, nil) // decoded without complaint, to nothing
 	}
 	return nil, err
 }
 
+// search keeps the best of the pictures that it is given.
+type search struct {
+	best  *image.RGBA
+	score float64
+	seen  int
+}
+
+// take returns false when no later picture can win: an earlier one does unless a later one
+// is clearly better.
+func (s *search) take(m *image.RGBA) (more bool) {
+	s.seen++
+	if i := interest(m); s.best == nil || i > s.score*clearly+little {
+		s.best, s.score = m, i
+	}
+	return s.score*clearly+little < 1
+}
+
+// dense reports whether the key frames that were seen of a recording of that length show its
+// beginning well enough.
+func (s *search) dense(length time.Duration) bool {
+	reach := keyReach
+	if length > 0 {
+		reach = min(reach, length)
+	}
+	return s.seen > 1 && reach <= time.Duration(s.seen)*2*time.Second
+}
+
 // decodes reports whether a look that found nothing ended at pictures that are damaged, if
 // at all.
 func decodes(err error) bool { return err == nil || media.ReasonOf(err) == media.Broken }
-
-// bestOf is the picture with the highest score; an earlier one wins unless a later one is
-// clearly better.
-func bestOf(found []*image.RGBA) (best *image.RGBA, score float64) {
-	for _, f := range found {
-		if s := interest(f); best == nil || s > score*1.25+0.02 {
-			best, score = f, s
-		}
-	}
-	return best, score
-}
 
 // interest is 0 for a picture of one shade, and grows to 1 with light, contrast and detail.
 // Black, white and blurred pictures have little of it.

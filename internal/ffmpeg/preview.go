@@ -34,7 +34,8 @@ func (j *job) preview() ([]File, error) {
 	}
 	j.report(0.4)
 	w, h := within(v.DisplayWidth, v.DisplayHeight, previewSide)
-	moving, err := j.frames(pick{length: previewLength, rate: fmt.Sprint(previewRate), most: int(previewLength.Seconds()) * previewRate, width: w, height: h}, nil)
+	var moving []*image.RGBA
+	err = j.frames(pick{length: previewLength, rate: fmt.Sprint(previewRate), most: int(previewLength.Seconds()) * previewRate, width: w, height: h}, all(&moving))
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (j *job) encode(v, a *media.Track) (File, error) {
 		args = append(args, "-an")
 	}
 	args = append(args, "-max_muxing_queue_size", "4096", "-movflags", "+faststart", "-f", "mp4", name)
-	err := j.run(call{
+	err := j.run(j.ctx, call{
 		global: []string{"-progress", "pipe:1", "-nostats"}, before: j.mended(), after: args,
 		stdout: &progress{total: j.info.Duration, report: j.report}, bounds: longBounds(j.info),
 	})

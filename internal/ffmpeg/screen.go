@@ -26,8 +26,9 @@ func (j *job) screen() bool {
 	if v.Rotation%180 != 0 {
 		w, h = h, w
 	}
-	found, err := j.frames(pick{length: time.Minute, keys: true, most: screenFrames, width: even(min(w, screenWidth)), height: even(min(h, screenHeight)), crop: true}, nil)
-	if err != nil || len(found) == 0 {
+	var found []*image.RGBA
+	err := j.frames(pick{length: time.Minute, keys: true, most: screenFrames, width: even(min(w, screenWidth)), height: even(min(h, screenHeight)), crop: true}, all(&found))
+	if err != nil {
 		return false
 	}
 	votes := 0

@@ -34,7 +34,12 @@ func (j *job) storyboard() ([]File, error) {
 		keys: j.info.Duration > fullDecode, rate: fmt.Sprintf("1000/%d", step.Milliseconds()),
 		most: count, width: w, height: h,
 	}
-	tiles, err := j.frames(p, func(n int) { j.report(float64(n) / float64(count)) })
+	var tiles []*image.RGBA
+	err := j.frames(p, func(m *image.RGBA) bool {
+		tiles = append(tiles, m)
+		j.report(float64(len(tiles)) / float64(count))
+		return true
+	})
 	if err != nil {
 		return nil, err
 	}
