@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/e2e/harness"
@@ -61,26 +63,55 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
-// TestUndeliverable sends to people and domains that do not exist: the author gets
-// RFC 3464 reports in plain words.
-func TestUndeliverable(t *testing.T) {
+// TestUnreachable sends to domains that cannot be sent to, which is said before anything is
+// uploaded.
+func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, harness.Options{}, harness.Options{})
 	p.Zone("test") // names under it do not exist
 	if err := p.Zone("mail.test").Addr("mail.test", 0, loopback4); err != nil {
 		t.Fatal(err)
 	}
+	for domain, words := range map[vam.Domain]string{"nx.test": "spelling", "mail.test": "mail.test does not take video mail"} {
+		_, err := p.alice.TrySend(harness.DraftTo(p.bob.Addr, vam.Address{Local: "x", Domain: domain}), []byte("never seen"))
+		if vam.KindOf(err) != vam.NotVAM || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", domain, err)
+		}
+	}
+	if inbox := p.bob.Inbox(); len(inbox) != 0 {
+		t.Errorf("the other recipient has %v", inbox)
+	}
+}
+
+// TestUndeliverable sends to people who do not exist, and to a domain of which nothing was
+// known before: the author gets RFC 3464 reports in plain words.
+func TestUndeliverable(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, harness.Options{}, harness.Options{})
+	late := vam.Address{Local: "x", Domain: "late.test"}
+	c := p.alice.Client(harness.Patience)
+	id := vam.NewMessageID(time.Now())
+	if _, err := c.Put(t.Context(), id, harness.DraftTo(late)); err != nil {
+		t.Fatal(err)
+	}
+	p.Zone("test") // from now on it is known that names under it do not exist
+	if _, err := c.Seal(t.Context(), id, sha256.Sum256(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Send(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	nobody := vam.Address{Local: "nobody", Domain: "b.test"}
 	for _, tc := range []struct {
+		id     vam.MessageID
 		to     vam.Address
 		status string
 		words  []string
 	}{
-		{vam.Address{Local: "nobody", Domain: "b.test"}, "5.1.1", []string{"no mailbox nobody@b.test"}},
-		{vam.Address{Local: "x", Domain: "nx.test"}, "5.1.2", []string{"nx.test", "spelling"}},
-		{vam.Address{Local: "x", Domain: "mail.test"}, "5.1.2", []string{"mail.test does not take video mail"}},
+		{p.alice.Send(harness.DraftTo(nobody), []byte("never seen")).ID, nobody, "5.1.1", []string{"no mailbox nobody@b.test"}},
+		{id, late, "5.1.2", []string{"late.test", "spelling"}},
 	} {
-		m := p.alice.Send(harness.DraftTo(tc.to), []byte("never seen"))
-		r := p.alice.AwaitRecipient(m.ID, tc.to, vam.Rejected)
+		r := p.alice.AwaitRecipient(tc.id, tc.to, vam.Rejected)
 		if r.Code != tc.status {
 			t.Errorf("%s was refused with %s, %s is right: %s", tc.to, r.Code, tc.status, r.Text)
 		}
@@ -93,7 +124,7 @@ func TestUndeliverable(t *testing.T) {
 		if bounce.fields.Get("Action") != "failed" || bounce.fields.Get("Status") != tc.status {
 			t.Errorf("the report on %s says %v", tc.to, bounce.fields)
 		}
-		if !strings.Contains(bounce.envelope.Get("Original-Envelope-Id"), string(m.ID)) {
+		if !strings.Contains(bounce.envelope.Get("Original-Envelope-Id"), string(tc.id)) {
 			t.Errorf("the report on %s does not name the message: %v", tc.to, bounce.envelope)
 		}
 	}

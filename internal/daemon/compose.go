@@ -53,7 +53,7 @@ func (d *Daemon) compose(context.Context) error {
 	})
 	d.submission = submission.New(d.db.Submissions(), submission.Options{
 		Messages: d.messages, Accounts: d.accounts, Mailbox: d.db.Mailboxes(), Letters: post, Wake: d.wake, Horizon: c.Delivery.DeliverBy.Duration,
-		MaxRcpts: c.Limits.Senders.Recipients, MaxLive: c.Limits.Live.Duration, Admit: d.gate.send, Free: d.blobs.Free, Now: d.o.Now, Log: d.log,
+		MaxRcpts: c.Limits.Senders.Recipients, MaxLive: c.Limits.Live.Duration, Admit: d.gate.send, Free: d.blobs.Free, Reach: d.reach, Now: d.o.Now, Log: d.log,
 	})
 	d.retention = retention.New(retention.Options{
 		Store: d.db.Retention(), Blobs: d.blobs, Drafts: d.db.Submissions(), Live: d.submission, Holds: d.reception, Offers: d.db.Receptions(),
@@ -61,6 +61,15 @@ func (d *Daemon) compose(context.Context) error {
 	})
 	d.composeQueue()
 	return nil
+}
+
+// reach is submission.Options.Reach: what discovery and the policy of a domain say.
+func (d *Daemon) reach(ctx context.Context, to vam.Domain, size vam.Bytes) error {
+	found, err := d.finder.Lookup(ctx, to)
+	if err != nil {
+		return err
+	}
+	return found.Policy.Accepts(to, true, size)
 }
 
 func (d *Daemon) composeQueue() {

@@ -58,6 +58,7 @@ type Options struct {
 	MaxRcpts int
 	MaxLive  time.Duration
 	Free     func(context.Context) (vam.Bytes, error)
+	Reach    func(context.Context, vam.Domain, vam.Bytes) error
 	Lanes    int
 	Chunk    vam.Bytes
 }
@@ -130,7 +131,7 @@ func (h *Host) open() {
 		Reports: h.Post, Enqueue: h.DB.Queue().Enqueue, Limits: o.Limits, Now: now,
 	})
 	h.Submission = submission.New(h.DB.Submissions(), submission.Options{
-		Messages: h.Messages, Accounts: h.Accounts, Mailbox: h.DB.Mailboxes(), Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Now: now,
+		Messages: h.Messages, Accounts: h.Accounts, Mailbox: h.DB.Mailboxes(), Letters: h.Post, MaxRcpts: o.MaxRcpts, MaxLive: o.MaxLive, Free: o.Free, Reach: o.Reach, Now: now,
 	})
 	h.Grants, err = grant.New(h.DB.Grants(), grant.Options{Key: make([]byte, 32), Messages: h.Messages, Entries: h.DB.Mailboxes(), Now: now})
 	if err != nil {

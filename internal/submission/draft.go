@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/account"
@@ -30,7 +32,7 @@ const (
 // Put makes a draft, or replaces what was said of it as long as it is not sent. The
 // author's program mints the id, so that a repetition makes no second message.
 //
-// Errors: Invalid, TooLarge, Denied (From is not the account's), OverQuota,
+// Errors: Invalid, TooLarge, NotVAM, Denied (From is not the account's), OverQuota,
 // Conflict (sent already, the id is somebody else's, or it has other media), NotFound
 // (MediaOf is no message of the account) (AM-5.6, AM-13.3, AM-13.4).
 func (s *Service) Put(ctx context.Context, acct account.Account, id vam.MessageID, d Draft) (message.Message, bool, error) {
@@ -161,45 +163,84 @@ func (s *Service) fits(ctx context.Context, acct account.Account, k message.Key,
 	if limit := s.o.Messages.Limits().Message; size > limit {
 		return vam.Errorf(vam.TooLarge, "the file has %s; a message may have %s (this server's limit)", size, limit).WithProblem("too-large")
 	}
-	held, here, err := s.before(ctx, acct, k, d)
+	begun, here, err := s.before(ctx, acct, k, d)
 	if err != nil {
 		return err
 	}
 	if d.MediaOf == (message.Key{}) {
-		if err := s.disk(ctx, size-here); err != nil {
-			return err
-		}
-		return s.quota(ctx, acct, held, size)
+		err = s.disk(ctx, size-here)
+	} else {
+		var src message.Message
+		src, err = s.o.Messages.Get(ctx, d.MediaOf)
+		size = vam.Bytes(src.Head.MediaBytes)
 	}
-	src, err := s.o.Messages.Get(ctx, d.MediaOf)
 	if err != nil {
 		return err
 	}
-	return s.quota(ctx, acct, held, vam.Bytes(src.Head.MediaBytes))
+	if err := s.quota(ctx, acct, charged(begun), size); err != nil {
+		return err
+	}
+	if !begun.SentAt.IsZero() {
+		return nil // a repeated request
+	}
+	return s.reach(ctx, d, size)
 }
 
-// before looks at the draft that is there: what the mailbox is charged for it and how
-// much of it is here. One without a row is nothing.
-func (s *Service) before(ctx context.Context, acct account.Account, k message.Key, d Draft) (held, here vam.Bytes, err error) {
+// reachFor is how long an author waits for what can be known of the recipients' domains,
+// reachAtOnce how many of them are asked about at the same time.
+const (
+	reachFor    = 3 * time.Second
+	reachAtOnce = 8
+)
+
+// reach refuses a message for a domain that is known not to take it. What cannot be found
+// out now is for the delivery to find.
+func (s *Service) reach(ctx context.Context, d Draft, size vam.Bytes) error {
+	if s.o.Reach == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachFor)
+	defer cancel()
+	asked := map[vam.Domain]bool{}
+	var g errgroup.Group
+	g.SetLimit(reachAtOnce)
+	for _, a := range slices.Concat(d.To, d.Bcc) {
+		if asked[a.Domain] || s.o.Accounts.Hosts(a.Domain) {
+			continue
+		}
+		asked[a.Domain] = true
+		g.Go(func() error {
+			err := s.o.Reach(ctx, a.Domain, size)
+			if k := vam.KindOf(err); err == nil || k != vam.NotVAM && k != vam.TooLarge {
+				return nil
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// before looks at the message that is there, and how much of it is here; nothing of one
+// without a row.
+func (s *Service) before(ctx context.Context, acct account.Account, k message.Key, d Draft) (m message.Message, here vam.Bytes, err error) {
 	old, said, err := s.Find(ctx, acct, k.ID)
 	if vam.KindOf(err) == vam.NotFound && err != nil {
-		return 0, 0, nil // new, or somebody else's: the store knows
+		return m, 0, nil // new, or somebody else's: the store knows
 	}
 	if err != nil {
-		return 0, 0, err
+		return m, 0, err
 	}
 	if old != k {
-		return 0, 0, vam.Errorf(vam.Conflict, "the message %s was begun at %s and cannot move to %s; mint a fresh id", k.ID, old.Origin, k.Origin).WithProblem("id-taken")
+		return m, 0, vam.Errorf(vam.Conflict, "the message %s was begun at %s and cannot move to %s; mint a fresh id", k.ID, old.Origin, k.Origin).WithProblem("id-taken")
 	}
-	m, err := s.o.Messages.Get(ctx, k)
-	if err != nil {
-		return 0, 0, err
+	if m, err = s.o.Messages.Get(ctx, k); err != nil {
+		return m, 0, err
 	}
 	if m.Head.Lines > 0 && said.MediaOf != d.MediaOf {
-		return 0, 0, vam.Errorf(vam.Conflict, "the message %s has its media already; mint a fresh id", k.ID).WithProblem("sealed")
+		return m, 0, vam.Errorf(vam.Conflict, "the message %s has its media already; mint a fresh id", k.ID).WithProblem("sealed")
 	}
 	here, err = s.o.Messages.Staged(ctx, k)
-	return charged(m), here, err
+	return m, here, err
 }
 
 // unique drops repeated addresses; one that is in To as well as in Bcc stays in To.

@@ -33,6 +33,9 @@ type Options struct {
 	MaxLive  time.Duration                                // of a recording that is sent while it is made; 0 is no limit
 	Admit    func(acct account.Account) error             // the rate limit of one account's messages; nil admits all. Busy.
 	Free     func(ctx context.Context) (vam.Bytes, error) // room on the disk; nil is unlimited
+	// Reach says why no message of that size can go to a domain: NotVAM, TooLarge. Any other
+	// error means that it is not known. nil asks nobody.
+	Reach func(ctx context.Context, d vam.Domain, size vam.Bytes) error
 	Now      func() time.Time
 	Log      *slog.Logger
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/mail"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +211,56 @@ func TestAliases(t *testing.T) {
 	if m := d.put(t, d.alice, d.id(), x); m.Author != x.From {
 		t.Errorf("author %v", m.Author)
 	}
+}
+
+// TestReach is the other half of AM-13.16: what is known of the recipients' domains is said
+// before anything is uploaded, and a repetition of what was sent is no new question.
+func TestReach(t *testing.T) {
+	var asked sync.Map
+	gone := false
+	d := newDesk(t, hosttest.Options{Reach: func(_ context.Context, to vam.Domain, size vam.Bytes) error {
+		asked.Store(to, true)
+		switch {
+		case to == "mail.example" || gone:
+			return vam.Errorf(vam.NotVAM, "%s does not take video mail", to)
+		case to == "small.example" && size > 1000:
+			return vam.Errorf(vam.TooLarge, "%s takes at most 1000 octets", to).WithProblem("too-large")
+		case to == "down.example":
+			return vam.Errorf(vam.Unavailable, "DNS does not answer")
+		}
+		return nil
+	}})
+	for name, c := range map[string]struct {
+		to, bcc string
+		size    vam.Bytes
+		kind    vam.ErrorKind
+	}{
+		"not VAM":               {"bob@mail.example", "carol@c.example", 10, vam.NotVAM},
+		"not VAM, blind copy":   {"carol@c.example", "bob@mail.example", 10, vam.NotVAM},
+		"too large for one":     {"carol@c.example", "bob@small.example", 1001, vam.TooLarge},
+		"the size is not known": {"carol@c.example", "bob@small.example", 0, vam.Internal},
+		"fits":                  {"carol@c.example", "bob@small.example", 1000, vam.Internal},
+		"cannot be told now":    {"carol@c.example", "bob@down.example", 10, vam.Internal},
+	} {
+		_, _, err := d.Submission.Put(t.Context(), d.alice, d.id(), submission.Draft{To: to(t, c.to, "bob@b.example"), Bcc: to(t, c.bcc), Kind: vam.File, Size: c.size})
+		switch {
+		case c.kind == vam.Internal && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.kind != vam.Internal && vam.KindOf(err) != c.kind:
+			t.Errorf("%s: got %v, want %s", name, err, c.kind)
+		}
+	}
+	if _, here := asked.Load(vam.Domain("b.example")); here {
+		t.Error("this server's own domain was asked about")
+	}
+	id, x := d.id(), submission.Draft{To: to(t, "carol@c.example"), Kind: vam.File, Size: 4}
+	k := d.put(t, d.alice, id, x).Key
+	d.file(t, d.alice, k, []byte("film"))
+	if _, err := d.Submission.Send(t.Context(), d.alice, k); err != nil {
+		t.Fatal(err)
+	}
+	gone = true
+	d.put(t, d.alice, id, x)
 }
 
 // TestQuota is AM-13.16.
