@@ -4,6 +4,7 @@ package admission
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -80,6 +81,13 @@ func (b *Buckets) Take(key string, r Rate, n int) error {
 	return nil
 }
 
+// Forget gives back all that was taken of a key.
+func (b *Buckets) Forget(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.keys, key)
+}
+
 // Full reports whether nothing of the key's bucket is taken; it takes nothing.
 func (b *Buckets) Full(key string) bool {
 	b.mu.Lock()
@@ -103,6 +111,17 @@ func (b *Buckets) bucket(key string, r Rate, now time.Time) *rate.Limiter {
 	}
 	x.used = now
 	return x.l
+}
+
+// Network is the key of what one stranger usually has: an IPv4 address or an IPv6 /64.
+func Network(a netip.Addr) string {
+	a = a.Unmap()
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
 }
 
 // longestWait is the most that a refusal asks for.

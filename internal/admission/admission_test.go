@@ -3,6 +3,7 @@ package admission_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,30 @@ func takes(b *admission.Buckets, key string, r admission.Rate, n int) (ok int) {
 }
 
 var hourly = admission.Rate{Events: 60, Per: time.Hour, Burst: 5}
+
+// What was taken of a key can be forgiven, and that of others stays.
+func TestForget(t *testing.T) {
+	var c clock
+	b := admission.NewBuckets("messages", c.now)
+	takes(b, "a", hourly, 5)
+	takes(b, "b", hourly, 5)
+	b.Forget("a")
+	b.Forget("none")
+	if a, z := takes(b, "a", hourly, 9), takes(b, "b", hourly, 9); a != 5 || z != 0 {
+		t.Errorf("%d of the forgotten and %d of the other, want 5 and 0", a, z)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
+		"2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := admission.Network(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s is of %s, want %s", addr, got, want)
+		}
+	}
+}
 
 func TestBurstThenRate(t *testing.T) {
 	var c clock

@@ -125,19 +125,8 @@ func (g *gate) keyLookup(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	return g.refused("key-lookups", g.lookups.Take(network(remote), admission.Rate{Events: 60, Per: time.Minute, Burst: 60}, 1))
+	return g.refused("key-lookups", g.lookups.Take(admission.Network(remote), admission.Rate{Events: 60, Per: time.Minute, Burst: 60}, 1))
 }
 
 // remoteKey is the context key of the address that a request came from.
 type remoteKey struct{}
-
-// network is what one stranger usually has: an IPv4 address or an IPv6 /64.
-func network(a netip.Addr) string {
-	a = a.Unmap()
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
-}

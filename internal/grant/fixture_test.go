@@ -3,6 +3,7 @@ package grant_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -21,6 +22,9 @@ var (
 	key      = bytes.Repeat([]byte{1}, 32)
 	otherKey = bytes.Repeat([]byte{2}, 32)
 )
+
+// here is where people are who know what they do.
+var here = netip.MustParseAddr("203.0.113.7")
 
 // house is a server that gives links.
 type house struct {

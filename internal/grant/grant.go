@@ -100,9 +100,9 @@ type Store interface {
 	// Revoke is idempotent: the first time stands. NotFound also for a grant of another
 	// account.
 	Revoke(ctx context.Context, account int64, id ID, at time.Time) (Grant, error)
-	// Try counts one try of the password before it is judged, so that tries at the same
-	// time count too. Busy with RetryAfter while the grant waits, for as long as Pause
-	// says after the last counted try; then nothing is counted. NotFound.
+	// Try counts one try of the password before it is judged, wherever it came from, so that
+	// tries at the same time count too. Busy with RetryAfter while the grant waits, for as
+	// long as Pause says after the last counted try; then nothing is counted. NotFound.
 	Try(ctx context.Context, id ID, now time.Time) error
 	// Solved forgets the tries. NotFound.
 	Solved(ctx context.Context, id ID) error
@@ -115,11 +115,13 @@ type Store interface {
 // MaxPlays is how many play sessions of one grant are told apart.
 const MaxPlays = 256
 
-// Pause is how long a grant waits for another password after the n-th wrong one, from 1.
+// Pause is how long a grant waits for another password after the n-th wrong one from 1,
+// when none that was right came between. It holds for whoever has the link, so it is the
+// last resort against guesses from many networks: one network alone is slowed down first
+// (see Service.Unlock), and leaves room for others even when it goes on for weeks.
 func Pause(n int) time.Duration {
-	const free = 5 // people mistype
-	if n < free {
+	if n < 100 {
 		return 0
 	}
-	return min(time.Minute<<min(n-free, 6), time.Hour)
+	return 6 * time.Minute
 }

@@ -8,12 +8,15 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"hash"
+	"net/netip"
 	"time"
 
 	"golang.org/x/crypto/argon2"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/admission"
 )
 
 const (
@@ -67,15 +70,21 @@ func (s *Service) fits(ctx context.Context, lock []byte, password string) (bool,
 }
 
 // Unlock trades the password of a link for a pass that stands in the path, so that no
-// cookie is needed. A link without a password gives one for any. Unauthenticated for a
-// wrong password; Busy with RetryAfter after too many; else as Open.
-func (s *Service) Unlock(ctx context.Context, token, password string) (pass string, err error) {
+// cookie is needed. A link without a password gives one for any. From is where the
+// password comes from: wrong ones delay others of that network, and only very many delay
+// all who have the link. Unauthenticated for a wrong password; Busy with RetryAfter after
+// too many; else as Open.
+func (s *Service) Unlock(ctx context.Context, token, password string, from netip.Addr) (pass string, err error) {
 	g, secret, err := s.open(ctx, token)
 	if err != nil {
 		return "", err
 	}
 	if secret.Lock == nil {
 		return s.newPass(g, secret), nil
+	}
+	network := guesser(g.ID, from)
+	if err := s.guess(network); err != nil {
+		return "", err
 	}
 	if err := s.store.Try(ctx, g.ID, s.o.Now()); err != nil {
 		return "", err
@@ -87,7 +96,30 @@ func (s *Service) Unlock(ctx context.Context, token, password string) (pass stri
 	if !ok {
 		return "", vam.Errorf(vam.Unauthenticated, "that is not the password of this link; the sender knows it")
 	}
+	s.guesses.Forget(network)
 	return s.newPass(g, secret), s.store.Solved(ctx, g.ID)
+}
+
+// guesser is the key of a network that guesses at a link; "" is not known, as behind a
+// web server on this machine, which passes on what all the world sends.
+func guesser(id ID, from netip.Addr) string {
+	if !from.IsValid() || from.Unmap().IsLoopback() {
+		return ""
+	}
+	return id.String() + " " + admission.Network(from)
+}
+
+// guess takes one try of a network before it is judged: ten at once, as people mistype,
+// then two an hour.
+func (s *Service) guess(network string) error {
+	if network == "" {
+		return nil
+	}
+	var e *vam.Error
+	if errors.As(s.guesses.Take(network, admission.Rate{Events: 2, Per: time.Hour, Burst: 10}, 1), &e) {
+		return vam.Errorf(vam.Busy, "too many wrong passwords of this link came from your network; try again in %s", e.RetryAfter).WithRetry(e.RetryAfter)
+	}
+	return nil
 }
 
 // A pass is the second that it ends in and a MAC over that, the grant and the lock: it

@@ -10,6 +10,7 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
+	"github.com/videoactivmail/vam/internal/admission"
 	"github.com/videoactivmail/vam/internal/mailbox"
 	"github.com/videoactivmail/vam/internal/message"
 )
@@ -38,6 +39,8 @@ type Service struct {
 	pass  []byte
 	maker uint32
 	slots chan struct{}
+	// guesses are counted in memory: a restart forgives them, and Store counts all together.
+	guesses *admission.Buckets
 }
 
 // New returns a Service. Invalid for a key that is too short.
@@ -55,6 +58,7 @@ func New(store Store, o Options) (*Service, error) {
 		o.Now = time.Now
 	}
 	s := &Service{store: store, o: o, link: mac(o.Key, "vam link"), pass: mac(o.Key, "vam pass"), slots: make(chan struct{}, hashers)}
+	s.guesses = admission.NewBuckets("passwords", o.Now)
 	s.maker = binary.BigEndian.Uint32(mac(o.Key, "vam link key name"))
 	return s, nil
 }

@@ -66,7 +66,7 @@ func TestDatabaseHasNoSecret(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	l := h.mint(h.message(), h.amy, grant.Terms{Password: new("correct horse")})
-	pass, err := h.grants.Unlock(h.Context(), l.Token, "correct horse")
+	pass, err := h.grants.Unlock(h.Context(), l.Token, "correct horse", here)
 	h.ok(err)
 	files, err := filepath.Glob(filepath.Join(h.Dir, "vam.db*"))
 	h.ok(err)
@@ -90,7 +90,7 @@ func TestAnotherKey(t *testing.T) {
 	h := newHouse(t)
 	k := h.message()
 	old := h.mint(k, h.amy, grant.Terms{Password: new("x")})
-	pass, err := h.grants.Unlock(h.Context(), old.Token, "x")
+	pass, err := h.grants.Unlock(h.Context(), old.Token, "x", here)
 	h.ok(err)
 	h.grants = h.service(otherKey)
 	h.ok(h.open(old.Token))
@@ -114,7 +114,7 @@ func TestUnknownToken(t *testing.T) {
 		h.wantKind(token, h.open(token), vam.NotFound)
 		_, err := h.grants.Admit(h.Context(), token, "")
 		h.wantKind(token, err, vam.NotFound)
-		_, err = h.grants.Unlock(h.Context(), token, "")
+		_, err = h.grants.Unlock(h.Context(), token, "", here)
 		h.wantKind(token, err, vam.NotFound)
 	}
 }
@@ -159,7 +159,7 @@ func TestGone(t *testing.T) {
 			h.wantGone("opening", h.open(l.Token), c.problem, c.words)
 			_, err := h.grants.Admit(h.Context(), l.Token, "")
 			h.wantGone("admitting", err, c.problem, c.words)
-			_, err = h.grants.Unlock(h.Context(), l.Token, "x")
+			_, err = h.grants.Unlock(h.Context(), l.Token, "x", here)
 			h.wantGone("unlocking", err, c.problem, c.words)
 		})
 	}
@@ -211,14 +211,14 @@ func TestTerms(t *testing.T) {
 		t.Errorf("with another end it became %+v", got)
 	}
 	h.Clock.Advance(time.Minute)
-	_, err := h.grants.Unlock(h.Context(), l.Token, "one")
+	_, err := h.grants.Unlock(h.Context(), l.Token, "one", here)
 	h.ok(err)
 	if got := h.mint(k, h.amy, grant.Terms{Password: new("two")}); got != want {
 		t.Errorf("with another password it became %+v", got)
 	}
-	_, err = h.grants.Unlock(h.Context(), l.Token, "one")
+	_, err = h.grants.Unlock(h.Context(), l.Token, "one", here)
 	h.wantKind("the old password", err, vam.Unauthenticated)
-	_, err = h.grants.Unlock(h.Context(), l.Token, "two")
+	_, err = h.grants.Unlock(h.Context(), l.Token, "two", here)
 	h.ok(err)
 	want.Locked = false
 	for range 2 {

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 type Grants interface {
 	Open(ctx context.Context, token string) (grant.Grant, error)
 	Admit(ctx context.Context, token, pass string) (grant.Grant, error)
-	Unlock(ctx context.Context, token, password string) (pass string, err error)
+	Unlock(ctx context.Context, token, password string, from netip.Addr) (pass string, err error)
 	Viewed(ctx context.Context, id grant.ID, p grant.Play) error
 }
 
@@ -245,10 +246,7 @@ func (v *visit) fail(err error) {
 		level = slog.LevelError
 	}
 	v.h.o.Log.Log(v.Context(), level, "watch page request failed", "method", v.Method, "path", RedactPath(v.URL.Path), "err", err)
-	var e *vam.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
-	}
+	v.retryAfter(err)
 	header := v.w.Header()
 	for _, name := range []string{"Content-Disposition", "Content-Length", "ETag", "Accept-Ranges"} {
 		header.Del(name)
@@ -260,6 +258,14 @@ func (v *visit) fail(err error) {
 	}
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	writeWhole(v.w, v.Request, status(kind), []byte(vam.Public(err)+"\n"))
+}
+
+// retryAfter tells a client when another try is worth it, if the error says so.
+func (v *visit) retryAfter(err error) {
+	var e *vam.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
+	}
 }
 
 // status is that of a kind towards a browser.

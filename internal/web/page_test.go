@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -232,11 +233,24 @@ func TestPassword(t *testing.T) {
 	wantBody(t, d.Get(d.Server.URL+opened+"/original"), noise(1000))
 	d.Clock.Advance(24 * time.Hour)
 	wantWords(t, d.Get(d.Server.URL+opened), "This message has a password")
-	for range 6 {
-		wrong = d.Post(d.URL(link, ""), url.Values{"password": {"guess"}})
+	guess := func(from string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, d.URL(link, ""), strings.NewReader("password=guess"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		d.Server.Config.Handler.ServeHTTP(w, r)
+		return w
 	}
-	wantStatus(t, wrong, http.StatusTooManyRequests)
-	wantWords(t, wrong, "too many wrong passwords")
+	for range 10 {
+		guess("192.0.2.1:999")
+	}
+	many := guess("192.0.2.1:1000")
+	if many.Code != http.StatusTooManyRequests || !strings.Contains(many.Body.String(), "too many wrong passwords") || many.Header().Get("Retry-After") == "" {
+		t.Errorf("after many wrong passwords: %d, %v, %s", many.Code, many.Header(), many.Body)
+	}
+	if w := guess("192.0.2.2:999"); w.Code != http.StatusForbidden {
+		t.Errorf("meanwhile of another: %d", w.Code)
+	}
 	big := d.Do(http.MethodPost, d.URL(link, ""), strings.NewReader("password="+strings.Repeat("x", 1<<20)), "Content-Type", "application/x-www-form-urlencoded")
 	wantStatus(t, big, http.StatusBadRequest)
 }
@@ -341,7 +355,7 @@ func TestLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.secrets = []string{link.Token, locked.Token}
-	pass, err := d.Grants.Unlock(t.Context(), locked.Token, "open sesame")
+	pass, err := d.Grants.Unlock(t.Context(), locked.Token, "open sesame", netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"github.com/videoactivmail/vam"
 )
@@ -37,7 +38,8 @@ func (v *visit) unlock() error {
 	if err := v.ParseForm(); err != nil {
 		return vam.Wrap(vam.Invalid, err, "the form cannot be read")
 	}
-	pass, err := v.h.o.Grants.Unlock(v.Context(), v.at.token, v.PostForm.Get("password"))
+	from, _ := netip.ParseAddrPort(v.RemoteAddr) // not known is no reason to refuse
+	pass, err := v.h.o.Grants.Unlock(v.Context(), v.at.token, v.PostForm.Get("password"), from.Addr())
 	if err == nil {
 		at := target{token: v.at.token, pass: pass}
 		v.w.Header().Set("Location", at.base())
@@ -48,6 +50,7 @@ func (v *visit) unlock() error {
 	case vam.Unauthenticated:
 		return v.askPassword(http.StatusForbidden, "password.wrong")
 	case vam.Busy:
+		v.retryAfter(err)
 		return v.askPassword(http.StatusTooManyRequests, "password.many")
 	}
 	return err
