@@ -12,6 +12,7 @@ import (
 	"github.com/videoactivmail/vam/internal/certs"
 	"github.com/videoactivmail/vam/internal/dnszone"
 	"github.com/videoactivmail/vam/internal/netem"
+	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/sqlite"
 	"github.com/videoactivmail/vam/internal/userwire"
 )
@@ -134,11 +135,11 @@ func TestPeerBack(t *testing.T) {
 	p.a.Database(func(ctx context.Context, db *sqlite.DB) error {
 		for i := range 8 {
 			at := time.Now().Add(time.Duration(i-8) * 2 * time.Hour)
-			if _, err := db.Queue().Fail(ctx, p.b.Domain, at, 0, "it was away"); err != nil {
+			if _, err := db.Queue().Fail(ctx, p.b.Domain, queue.Failure{At: at, Reason: "it was away"}); err != nil {
 				return err
 			}
 		}
-		_, err := db.Queue().Fail(ctx, p.b.Domain, time.Now(), 0, "it was away")
+		_, err := db.Queue().Fail(ctx, p.b.Domain, queue.Failure{At: time.Now(), Reason: "it was away"})
 		return err
 	})
 	p.a.Start()

@@ -123,7 +123,7 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 		if u, ok := answers[r.Address.Key()]; ok {
 			u.At, u.Attempt = now, true
 			if u.State == vam.Waiting {
-				u.NextAt = now.Add(queue.Backoff(j.Attempts + 1))
+				u.NextAt = now.Add(queue.Backoff(j.Attempts+1, 0))
 			}
 			updates = append(updates, u)
 			continue
@@ -164,7 +164,7 @@ func pause(cause error, j queue.Job) time.Duration {
 	if errors.As(cause, &e) && e.RetryAfter > 0 {
 		return e.RetryAfter
 	}
-	return queue.Backoff(j.Attempts + 1)
+	return queue.Backoff(j.Attempts+1, 0)
 }
 
 // CodeOf is the enhanced status code (RFC 3463) for an error of a whole attempt (AM-9.8).

@@ -48,7 +48,7 @@ func (h *Host) Work(ctx context.Context, kinds ...queue.Kind) (retries []error) 
 			err = store.Finish(ctx, owner, j.ID)
 		} else {
 			retries = append(retries, err)
-			pause := queue.Backoff(j.Attempts + 1)
+			pause := queue.Backoff(j.Attempts+1, 0)
 			var e *vam.Error
 			if errors.As(err, &e) && e.RetryAfter > 0 {
 				pause = e.RetryAfter

@@ -15,13 +15,79 @@ import (
 func TestBackoff(t *testing.T) {
 	want := []time.Duration{5 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, time.Hour}
 	for n, d := range want {
-		if got := queue.Backoff(n); got != d {
+		if got := queue.Backoff(n, 0); got != d {
 			t.Errorf("Backoff(%d) = %v, want %v", n, got, d)
 		}
 	}
-	if got := queue.Backoff(1 << 40); got != time.Hour {
+	if got := queue.Backoff(1<<40, 0); got != time.Hour {
 		t.Errorf("after ages: %v", got)
 	}
+	for n, d := range want {
+		for spread, want := range map[float64]time.Duration{-1: d - d/5, 1: d + d/5, 0.5: d + d/10, -9: d - d/5, 9: d + d/5} {
+			if got := queue.Backoff(n, spread); got != want {
+				t.Errorf("Backoff(%d, %v) = %v, want %v", n, spread, got, want)
+			}
+		}
+	}
+}
+
+// Each pause is spread, that of a domain and that of a job alone; what a peer asked for
+// is not made shorter.
+func TestSpread(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		result error
+		want   []time.Duration
+	}{
+		{"domain", errDown, []time.Duration{0, 6 * time.Second, 18 * time.Second, 90 * time.Second}},
+		{"job", vam.Errorf(vam.Busy, "later"), []time.Duration{0, 6 * time.Second, 18 * time.Second, 90 * time.Second}},
+		{"asked", vam.Errorf(vam.Busy, "later").WithRetry(100 * time.Second), []time.Duration{0, 100 * time.Second, 200 * time.Second, 300 * time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(b *bubble) {
+				c := &calls{b: b, result: func(j queue.Job) error {
+					if j.Attempts == 3 {
+						return nil
+					}
+					return tt.result
+				}}
+				spreads := []float64{1, -1, 1}
+				b.add(domain, "x")
+				b.start(queue.Options{Spread: func() float64 {
+					next := spreads[0]
+					spreads = spreads[1:]
+					return next
+				}}, c.handle)
+				time.Sleep(time.Hour)
+				c.want(tt.want...)
+			})
+		})
+	}
+}
+
+// Without a source of one's own the spread is random, and within its bounds.
+func TestSpreadAtRandom(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		c := &calls{b: b, result: func(queue.Job) error { return vam.Errorf(vam.Busy, "later") }}
+		var keys []string
+		for n := range 20 {
+			keys = append(keys, string(rune('a'+n)))
+		}
+		b.add(domain, keys...)
+		_, stop := b.run(b.MemoryQueue, queue.Options{}, map[queue.Kind]queue.Handler{queue.Offer: c.handle})
+		synctest.Wait()
+		stop()
+		different := map[time.Time]bool{}
+		for _, j := range b.left() {
+			different[j.NextAt] = true
+			if pause := j.NextAt.Sub(b.begun); pause < queue.Backoff(1, -1) || pause > queue.Backoff(1, 1) {
+				b.Errorf("job %s waits %v", j.Key, pause)
+			}
+		}
+		if len(different) < 15 {
+			b.Errorf("%d jobs wait for %d different times", len(keys), len(different))
+		}
+	})
 }
 
 // A domain is down for five days and back then: attempts come by the schedule, and
@@ -41,7 +107,7 @@ func TestFiveDaysDown(t *testing.T) {
 		at := time.Duration(0)
 		for n := 1; at < down; n++ {
 			want = append(want, at)
-			at += queue.Backoff(n)
+			at += queue.Backoff(n, 0)
 		}
 		time.Sleep(down + 2*time.Hour)
 		c.want(append(want, at)...)
@@ -107,7 +173,7 @@ func outcome(t *testing.T, result error, retried, blocks bool) {
 		switch {
 		case !retried && len(left) != 0:
 			b.Errorf("left: %+v", left)
-		case retried && (len(left) == 0 || left[len(left)-1].Attempts != 1 || left[len(left)-1].Reason == "" || !left[len(left)-1].NextAt.Equal(time.Now().Add(queue.Backoff(1)))):
+		case retried && (len(left) == 0 || left[len(left)-1].Attempts != 1 || left[len(left)-1].Reason == "" || !left[len(left)-1].NextAt.Equal(time.Now().Add(queue.Backoff(1, 0)))):
 			b.Errorf("the job waits as %+v", left)
 		}
 		dest, err := b.Destination(b.Context(), domain)

@@ -32,9 +32,13 @@ func inBubble(t *testing.T, test func(*bubble)) {
 	})
 }
 
-// start runs a Runner with one handler of offers until stop, which returns after it.
+// start runs a Runner with one handler of offers, by the schedule to the second, until
+// stop, which returns after it.
 func (b *bubble) start(o queue.Options, h queue.Handler) (r *queue.Runner, stop func()) {
 	b.Helper()
+	if o.Spread == nil {
+		o.Spread = func() float64 { return 0 }
+	}
 	return b.run(b.MemoryQueue, o, map[queue.Kind]queue.Handler{queue.Offer: h})
 }
 

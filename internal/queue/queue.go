@@ -46,6 +46,14 @@ type Destination struct {
 	Reason   string
 }
 
+// Failure is an attempt that did not reach its domain.
+type Failure struct {
+	At      time.Time
+	AtLeast time.Duration // of the pause, as the domain asked for
+	Spread  float64       // see Backoff
+	Reason  string
+}
+
 // Want is what a worker asks Lease for (AM-14.7).
 type Want struct {
 	Owner      string // names the process
@@ -107,11 +115,11 @@ type Store interface {
 
 	// Destination returns a zero row for a domain without failures.
 	Destination(ctx context.Context, d vam.Domain) (Destination, error)
-	// Fail notes at now that the domain was not reached and returns when it may be tried
-	// again. A failure while the domain waits already belongs to the same outage and is
-	// not counted (AM-8.24). The pause is Backoff of the failures, or atLeast when that
+	// Fail notes that the domain was not reached and returns when it may be tried again. A
+	// failure while the domain waits already belongs to the same outage and is not counted
+	// (AM-8.24). The pause is Backoff of the failures with f.Spread, or f.AtLeast when that
 	// is longer. Failures that are older than a week may be forgotten.
-	Fail(ctx context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (time.Time, error)
+	Fail(ctx context.Context, d vam.Domain, f Failure) (time.Time, error)
 	// Reached forgets the failures of the domain and, if there were any, makes its jobs
 	// that wait for another attempt due now.
 	Reached(ctx context.Context, d vam.Domain, now time.Time) error
@@ -126,9 +134,12 @@ const MaxPayload = 64 << 10
 // MaxReason is the longest reason that is kept, in octets; longer ones are cut.
 const MaxReason = 500
 
-// Backoff is the schedule of attempts (AM-8.22): the pause after the n-th failure,
-// from 1.
-func Backoff(n int) time.Duration {
+// Backoff is the schedule of attempts (AM-8.22): the pause after the n-th failure, from
+// 1. Spread, from -1 to 1, makes it up to a fifth shorter or longer, so that those who
+// lost a peer at the same moment do not all come back at the same moment; 0 is the
+// schedule itself. It is in whole milliseconds.
+func Backoff(n int, spread float64) time.Duration {
 	steps := [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-	return steps[min(max(n, 1), len(steps))-1]
+	pause := steps[min(max(n, 1), len(steps))-1]
+	return pause + time.Duration(min(max(spread, -1), 1)*float64(pause/5)).Truncate(time.Millisecond)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ type Options struct {
 	Lease     time.Duration // 60 s, renewed at a third
 	Grace     time.Duration // how long running jobs may go on after the end of Run's context; 0 is not at all
 	Now       func() time.Time
+	Spread    func() float64 // of each pause, see Backoff; random
 	Log       *slog.Logger
 }
 
@@ -68,6 +70,9 @@ func NewRunner(store Store, handlers map[Kind]Handler, o Options) *Runner {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Spread == nil {
+		o.Spread = func() float64 { return 2*rand.Float64() - 1 }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -286,11 +291,12 @@ func (r *Runner) retry(ctx context.Context, j Job, begun time.Time, cause error)
 	if errors.As(cause, &e) {
 		asked = min(max(0, e.RetryAfter), maxRetryAfter)
 	}
-	next := now.Add(max(Backoff(j.Attempts+1), asked))
+	spread := r.o.Spread()
+	next := now.Add(max(Backoff(j.Attempts+1, spread), asked))
 	var ferr error
 	if vam.KindOf(cause) == vam.Unavailable && !r.isReached(j.Domain, begun) {
 		var open time.Time
-		if open, ferr = r.store.Fail(ctx, j.Domain, now, asked, cause.Error()); ferr == nil {
+		if open, ferr = r.store.Fail(ctx, j.Domain, Failure{At: now, AtLeast: asked, Spread: spread, Reason: cause.Error()}); ferr == nil {
 			next = open
 		}
 	}

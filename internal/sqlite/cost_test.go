@@ -162,8 +162,10 @@ func everyDay(t *testing.T, db *sqlite.DB, n int, now time.Time) map[string]func
 		"the next due time": func(ctx context.Context) error { return second(db.Queue().NextDue(ctx, want.Kinds, now)) },
 		"the first jobs":    func(ctx context.Context) error { return second(db.Queue().Jobs(ctx, "", 10)) },
 		"a domain's jobs":   func(ctx context.Context) error { return second(db.Queue().Jobs(ctx, "busy.example", 10)) },
-		"a failure":         func(ctx context.Context) error { return second(db.Queue().Fail(ctx, "down.example", now, 0, "")) },
-		"a domain reached":  func(ctx context.Context) error { return db.Queue().Reached(ctx, "d5.example", now) },
+		"a failure": func(ctx context.Context) error {
+			return second(db.Queue().Fail(ctx, "down.example", queue.Failure{At: now}))
+		},
+		"a domain reached": func(ctx context.Context) error { return db.Queue().Reached(ctx, "d5.example", now) },
 
 		"a first page": func(ctx context.Context) error {
 			return second(db.Mailboxes().Entries(ctx, 1, mailbox.Filter{Folder: mailbox.Sent, Limit: 10}))

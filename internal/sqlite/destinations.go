@@ -35,28 +35,28 @@ func destination(ctx context.Context, q Querier, d vam.Domain) (queue.Destinatio
 }
 
 // Fail implements queue.Store.
-func (s Queue) Fail(ctx context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (next time.Time, err error) {
+func (s Queue) Fail(ctx context.Context, d vam.Domain, f queue.Failure) (next time.Time, err error) {
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		old, err := destination(ctx, tx, d)
 		if err != nil {
 			return err
 		}
-		next = now.Add(atLeast)
-		if old.NextAt.After(now) {
+		next = f.At.Add(f.AtLeast)
+		if old.NextAt.After(f.At) {
 			if old.NextAt.After(next) {
 				next = old.NextAt
 			}
 		} else {
 			old.Failures++
-			next = now.Add(max(atLeast, queue.Backoff(old.Failures)))
+			next = f.At.Add(max(f.AtLeast, queue.Backoff(old.Failures, f.Spread)))
 		}
 		next = fromMicros(micros(next))
-		if _, err := tx.ExecContext(ctx, `DELETE FROM destination WHERE next_at < ?1`, micros(now.Add(-forgetFailures))); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM destination WHERE next_at < ?1`, micros(f.At.Add(-forgetFailures))); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO destination (domain, failures, next_at, reason) VALUES (?1, ?2, ?3, ?4)
 			ON CONFLICT (domain) DO UPDATE SET failures = excluded.failures, next_at = excluded.next_at, reason = excluded.reason`,
-			d, old.Failures, micros(next), clip(reason))
+			d, old.Failures, micros(next), clip(f.Reason))
 		return err
 	})
 	return next, err

@@ -15,7 +15,7 @@ func (w *world) destination(d vam.Domain) queue.Destination {
 
 func (w *world) fail(d vam.Domain, atLeast time.Duration) time.Time {
 	w.Helper()
-	return got(w.Queue.Fail(w.Context(), d, w.now(), atLeast, "no route"))(w)
+	return got(w.Queue.Fail(w.Context(), d, queue.Failure{At: w.now(), AtLeast: atLeast, Reason: "no route"}))(w)
 }
 
 // An outage counts once, however many jobs ran into it (AM-8.24), and the pause
@@ -24,7 +24,7 @@ func testFail(w *world) {
 	w.equal("without failures", w.destination(away), queue.Destination{Domain: away})
 	for n := 1; n <= 9; n++ {
 		next := w.fail(away, 0)
-		if want := w.now().Add(queue.Backoff(n)); !next.Equal(want) {
+		if want := w.now().Add(queue.Backoff(n, 0)); !next.Equal(want) {
 			w.Errorf("after outage %d the next attempt is at %v, want %v", n, next, want)
 		}
 		w.pass(time.Second)
@@ -36,9 +36,13 @@ func testFail(w *world) {
 	}
 	w.stays(func() { w.equal("the failures", w.destination(away).Failures, 9) })
 	w.equal("another domain", w.destination("third.example"), queue.Destination{Domain: "third.example"})
-	got(w.Queue.Fail(w.Context(), "third.example", w.now(), 0, strings.Repeat("x", 5000)))(w)
-	if r := w.destination("third.example").Reason; len(r) > queue.MaxReason {
-		w.Errorf("a reason of %d octets was kept", len(r))
+	got(w.Queue.Fail(w.Context(), "third.example", queue.Failure{At: w.now(), Spread: 1, Reason: strings.Repeat("x", 5000)}))(w)
+	third := w.destination("third.example")
+	if len(third.Reason) > queue.MaxReason {
+		w.Errorf("a reason of %d octets was kept", len(third.Reason))
+	}
+	if want := w.now().Add(queue.Backoff(1, 1)); !third.NextAt.Equal(want) {
+		w.Errorf("with a spread the next attempt is at %v, want %v", third.NextAt, want)
 	}
 }
 
@@ -52,7 +56,7 @@ func testFailAtLeast(w *world) {
 	}
 	w.fail(away, time.Second)
 	w.equal("a shorter wish changes nothing", w.destination(away), queue.Destination{Domain: away, Failures: 1, NextAt: w.now().Add(2 * time.Hour), Reason: "no route"})
-	if next := w.fail("third.example", time.Second); !next.Equal(w.now().Add(queue.Backoff(1))) {
+	if next := w.fail("third.example", time.Second); !next.Equal(w.now().Add(queue.Backoff(1, 0))) {
 		w.Errorf("the schedule is shortened to %v", next)
 	}
 }

@@ -282,24 +282,24 @@ func (q *MemoryQueue) Destination(ctx context.Context, d vam.Domain) (queue.Dest
 }
 
 // Fail implements queue.Store.
-func (q *MemoryQueue) Fail(ctx context.Context, d vam.Domain, now time.Time, atLeast time.Duration, reason string) (time.Time, error) {
+func (q *MemoryQueue) Fail(ctx context.Context, d vam.Domain, f queue.Failure) (time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	dest := q.dests[d]
-	next := now.Add(atLeast)
-	if dest.NextAt.After(now) {
+	next := f.At.Add(f.AtLeast)
+	if dest.NextAt.After(f.At) {
 		if dest.NextAt.After(next) {
 			next = dest.NextAt
 		}
 	} else {
 		dest.Failures++
-		next = now.Add(max(atLeast, queue.Backoff(dest.Failures)))
+		next = f.At.Add(max(f.AtLeast, queue.Backoff(dest.Failures, f.Spread)))
 	}
-	maps.DeleteFunc(q.dests, func(_ vam.Domain, x queue.Destination) bool { return x.NextAt.Before(now.Add(-7 * 24 * time.Hour)) })
-	dest.Domain, dest.NextAt, dest.Reason = d, next, cut(reason)
+	maps.DeleteFunc(q.dests, func(_ vam.Domain, x queue.Destination) bool { return x.NextAt.Before(f.At.Add(-7 * 24 * time.Hour)) })
+	dest.Domain, dest.NextAt, dest.Reason = d, next, cut(f.Reason)
 	q.dests[d] = dest
 	return next, nil
 }

@@ -205,7 +205,7 @@ func testNextDue(w *world) {
 	w.leaseOne("me")
 	soon("nor what is leased, before its lease ends", lease)
 	w.pass(2 * lease)
-	next := got(w.Queue.Fail(w.Context(), "third.example", w.now(), 30*time.Second, "down"))(w)
+	next := got(w.Queue.Fail(w.Context(), "third.example", queue.Failure{At: w.now(), AtLeast: 30 * time.Second, Reason: "down"}))(w)
 	soon("a domain that opens again", next.Sub(w.now()))
 	w.equal("no kinds", got(w.Queue.NextDue(w.Context(), nil, w.now()))(w), time.Time{})
 }

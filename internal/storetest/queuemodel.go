@@ -79,8 +79,8 @@ func (m *model) step() {
 	case n < 70 && len(m.held) > 0:
 		m.end()
 	case n < 75:
-		d, least := m.domain(), time.Duration(m.rnd.IntN(20))*time.Second
-		m.both("Fail", func(s queue.Store) (any, error) { return s.Fail(ctx, d, m.now(), least, "down") })
+		d, f := m.domain(), queue.Failure{At: m.now(), AtLeast: time.Duration(m.rnd.IntN(20)) * time.Second, Spread: 2*m.rnd.Float64() - 1, Reason: "down"}
+		m.both("Fail", func(s queue.Store) (any, error) { return s.Fail(ctx, d, f) })
 	case n < 80:
 		d, wake := m.domain(), m.rnd.IntN(2) == 0
 		m.both("Reached or Wake", func(s queue.Store) (any, error) {
