@@ -206,7 +206,7 @@ func TestStoryboard(t *testing.T) {
 	}
 }
 
-// TestPreview: the first picture is the finished poster, and it stays small.
+// TestPreview: the first picture is the best one, and it stays small.
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	_, dir, files := made(t, open(t), shared(t, "bbb-480p-30s.mp4"), media.NewWork(media.Preview))

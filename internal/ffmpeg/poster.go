@@ -15,13 +15,13 @@ import (
 const (
 	posterSide   = 1280 // pixels of the long side
 	posterOctets = 1 << 20
-	posterFrames = 6 // of one look
+	posterFrames = 8 // of one look
 	// keyReach and fullReach are how far the looks at key frames and at every picture go, and
 	// posterStep is how far apart what they see is. Both see less where pictures are so large
 	// that it would be more than keyPixels and fullPixels.
 	keyReach   = 10 * time.Second
 	fullReach  = 3 * time.Second
-	posterStep = time.Second / 2
+	posterStep = 400 * time.Millisecond
 	keyPixels  = posterFrames * 3840 * 2160
 	fullPixels = 3 * 30 * 1920 * 1080
 	goodEnough = 0.35 // of score

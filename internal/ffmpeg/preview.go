@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"image"
 	"image/gif"
+	"slices"
 	"time"
-
-	"golang.org/x/image/draw"
 
 	"github.com/videoactivmail/vam/internal/media"
 )
@@ -21,28 +20,36 @@ const (
 	posterDelay   = 120 // hundredths of a second; some mail programs never show another
 )
 
-// preview saves a moving picture that begins with the finished poster: with the play sign
-// and the length, because many programs show the first picture alone.
+// preview saves a moving picture that begins with its best one, because many programs show
+// the first alone; all have the play sign and the length.
 func (j *job) preview() ([]File, error) {
 	v := j.info.Video()
 	if v == nil {
 		return nil, media.Refuse(media.Broken, nil)
 	}
-	best, err := j.bestFrame(posterSide)
+	w, h := within(v.DisplayWidth, v.DisplayHeight, previewSide)
+	var moving []*image.RGBA
+	var s search
+	err := j.frames(pick{length: previewLength, rate: fmt.Sprint(previewRate), most: int(previewLength.Seconds()) * previewRate, width: w, height: h}, func(m *image.RGBA) bool {
+		moving = append(moving, m)
+		s.take(m)
+		return true
+	})
 	if err != nil {
 		return nil, err
 	}
 	j.report(0.4)
-	w, h := within(v.DisplayWidth, v.DisplayHeight, previewSide)
-	var moving []*image.RGBA
-	err = j.frames(pick{length: previewLength, rate: fmt.Sprint(previewRate), most: int(previewLength.Seconds()) * previewRate, width: w, height: h}, all(&moving))
-	if err != nil {
-		return nil, err
+	if s.score < goodEnough {
+		later, err := j.bestFrame(previewSide)
+		if err != nil {
+			return nil, err
+		}
+		s.take(later)
 	}
 	j.report(0.8)
-	poster := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.CatmullRom.Scale(poster, poster.Rect, best, best.Rect, draw.Src, nil)
-	shown := append([]*image.RGBA{poster}, moving...)
+	poster := *s.best
+	poster.Pix = slices.Clone(poster.Pix) // each is drawn on
+	shown := append([]*image.RGBA{&poster}, moving...)
 	for _, m := range shown {
 		decorate(m, j.info.Duration)
 	}
