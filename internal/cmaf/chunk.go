@@ -11,7 +11,6 @@ type chunk struct {
 	video   [2]bool
 	lead    [2]int64
 	octets  int64 // of media
-	lo, hi  int64 // that hold it in the original
 	odd     bool  // a time does not fit where it is written
 }
 
@@ -39,7 +38,7 @@ func (v *View) chunks(i int, visit func(*chunk)) {
 		if leader < 0 {
 			return
 		}
-		c.octets, c.lo, c.hi, c.odd = 0, math.MaxInt64, 0, false
+		c.octets, c.odd = 0, false
 		for k, l := range v.lanes {
 			c.samples[k] = c.samples[k][:0]
 			r := &readers[k]
@@ -74,7 +73,6 @@ func (r *laneReader) advance() {
 func (c *chunk) put(k int, s *sample) {
 	c.samples[k] = append(c.samples[k], *s)
 	c.octets += int64(s.size)
-	c.lo, c.hi = min(c.lo, s.offset), max(c.hi, s.offset+int64(s.size))
 	if d := s.shown + c.lead[k] - s.decode; d != int64(int32(d)) || s.decode < 0 || s.duration == math.MaxUint32 {
 		c.odd = true
 	}

@@ -78,8 +78,6 @@ type segment struct {
 	begin  [2]laneCursor
 	count  [2]int64
 	serial uint32 // of its first fragment
-	// lo and hi hold all its media in the original; empty when there is none.
-	lo, hi int64
 }
 
 // New makes the view of a movie. It takes a few milliseconds for each hour.
@@ -115,9 +113,6 @@ func (v *View) Init() []byte { return v.init }
 // segment and each begins with a key frame, an index of them.
 func (v *View) Head() []byte { return v.head }
 
-// Duration is the length of the view.
-func (v *View) Duration() time.Duration { return v.length }
-
 // Size is that of the progressive file, in octets.
 func (v *View) Size() int64 { return v.size }
 
@@ -139,18 +134,6 @@ func (v *View) Independent() bool {
 		}
 	}
 	return true
-}
-
-// Tracks are the numbers of the tracks that are shown: 0 where there is none.
-func (v *View) Tracks() (video, audio int) {
-	for _, l := range v.lanes {
-		if l.video {
-			video = l.t.ID
-		} else {
-			audio = l.t.ID
-		}
-	}
-	return video, audio
 }
 
 // Codecs is the parameter of RFC 6381 for what is shown, such as "avc1.64001f,mp4a.40.2";
@@ -178,32 +161,6 @@ func (v *View) Bandwidth() (peak, mean int64) {
 		total += s.Size
 	}
 	return peak, rate(total, v.length)
-}
-
-// Ready is how many octets of the progressive file, from its beginning, can be read
-// already: have says whether a range of the original is here. It counts whole segments.
-func (v *View) Ready(have func(offset, size int64) bool) int64 {
-	for i := range v.segments {
-		if s := &v.segments[i]; !v.here(i, have) {
-			return s.Offset
-		}
-	}
-	return v.size
-}
-
-// here reports whether all media of a segment is here: by one question where its range
-// has no holes, else piece by piece.
-func (v *View) here(i int, have func(offset, size int64) bool) bool {
-	s := &v.segments[i]
-	if s.lo >= s.hi || have(s.lo, s.hi-s.lo) {
-		return true
-	}
-	for _, p := range v.Pieces(i) {
-		if p.Data == nil && !have(p.Offset, p.Size) {
-			return false
-		}
-	}
-	return true
 }
 
 // SegmentAt is the number of the segment that holds an octet of the progressive file; -1

@@ -138,7 +138,7 @@ func (v *View) measure(original int64) error {
 	var octets int64 // of media
 	for i := range v.segments {
 		s := &v.segments[i]
-		s.serial, s.lo = serial, math.MaxInt64
+		s.serial = serial
 		for k := range v.lanes {
 			if s.count[k] > maxCrowd {
 				return tooMuch("%d samples within %s", maxCrowd, s.Duration)
@@ -149,7 +149,6 @@ func (v *View) measure(original int64) error {
 			serial++
 			s.Size += int64(c.headSize()) + c.octets
 			octets += c.octets
-			s.lo, s.hi = min(s.lo, c.lo), max(s.hi, c.hi)
 			if c.odd || c.octets > math.MaxUint32-8 {
 				odd = refuse("the clock of its samples makes no sense")
 			}

@@ -432,46 +432,21 @@ func (a arriving) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// While the original arrives, Ready says how far the view can be read; an error of the
+// While the original arrives, the view can be read further and further; an error of the
 // original passes through.
-func TestReady(t *testing.T) {
+func TestArriving(t *testing.T) {
 	f := film(20)
 	raw := f.Bytes()
 	v := view(t, raw, cmaf.Options{})
-	last := int64(0)
+	last := 0
 	for here := int64(0); here <= int64(len(raw)); here += 101 {
-		a := arriving{raw, here}
-		ready := v.Ready(func(off, n int64) bool { return off+n <= here })
-		if ready < last {
-			t.Fatalf("%d octets are ready, after %d", ready, last)
+		got, err := io.ReadAll(v.Progressive(arriving{raw, here}))
+		if whole := int64(len(got)) == v.Size(); len(got) < last || whole != (err == nil) || !whole && vam.KindOf(err) != vam.Unavailable {
+			t.Fatalf("with %d octets of the original %d of the view can be read, after %d: %v", here, len(got), last, err)
 		}
-		last = ready
-		got, err := io.ReadAll(v.Progressive(a))
-		if int64(len(got)) < ready || ready < v.Size() && vam.KindOf(err) != vam.Unavailable {
-			t.Fatalf("%d octets can be read of %d that are ready: %v", len(got), ready, err)
-		}
-		if i := v.SegmentAt(int64(len(got))); int64(len(got)) < v.Size() && v.Segments()[i].Offset > ready {
-			t.Fatalf("segment %d can be read and only %d octets are ready", i-1, ready)
-		}
+		last = len(got)
 	}
-	if last = v.Ready(func(int64, int64) bool { return true }); last != v.Size() {
-		t.Errorf("%d of %d are ready", last, v.Size())
-	}
-	// One octet that is missing anywhere ends what is ready before its segment.
-	for i := range v.Segments() {
-		for _, p := range v.Pieces(i) {
-			if p.Data != nil {
-				continue
-			}
-			hole := p.Offset + p.Size/2
-			got := v.Ready(func(off, n int64) bool { return hole < off || hole >= off+n })
-			if got != v.Segments()[i].Offset {
-				t.Fatalf("without octet %d, of segment %d, %d are ready", hole, i, got)
-			}
-		}
-	}
-	// Holes between the spans of a segment do not matter.
-	if got := v.Ready(func(_, n int64) bool { return n < 400 }); got == int64(len(v.Head())) {
-		t.Error("nothing is ready")
+	if got, err := io.ReadAll(v.Progressive(arriving{raw, int64(len(raw))})); int64(len(got)) != v.Size() || err != nil {
+		t.Errorf("with all of the original %d octets of %d can be read: %v", len(got), v.Size(), err)
 	}
 }
