@@ -8,7 +8,7 @@ import (
 )
 
 func playlist(v *cmaf.View) hls.Media {
-	m := hls.Media{Map: "init.mp4", Independent: v.Independent(), Ended: true}
+	m := hls.Media{Map: "init.mp4", Independent: v.Independent()}
 	for i, s := range v.Segments() {
 		m.Segments = append(m.Segments, hls.Segment{URI: fmt.Sprintf("%d.m4s", i), Duration: s.Duration})
 	}

@@ -12,83 +12,48 @@ import (
 // Type is the media type of a playlist (RFC 8216 section 10).
 const Type = "application/vnd.apple.mpegurl"
 
-// Range is a part of a resource; the zero value is the whole of it.
-type Range struct{ Offset, Size int64 }
-
-func (r Range) whole() bool { return r == Range{} }
-
-func (r Range) String() string {
-	return strconv.FormatInt(r.Size, 10) + "@" + strconv.FormatInt(r.Offset, 10)
-}
-
 // Segment is one segment of a media playlist.
 type Segment struct {
 	URI      string
-	Range    Range
 	Duration time.Duration
-	// Discontinuity says that clocks or codings are not those of the segment before.
-	Discontinuity bool
 }
 
-// Media is a media playlist (RFC 8216 section 4.3.3): the segments of one rendition.
+// Media is a media playlist (RFC 8216 section 4.3.3): all segments of one rendition.
 type Media struct {
 	// Map is the init segment; "" is none.
 	Map      string
-	MapRange Range
 	Segments []Segment
-	// Target is the least EXT-X-TARGETDURATION. It must not change while a playlist grows,
-	// so that one which is not ended needs it; 0 takes that of the segments.
-	Target time.Duration
 	// Independent says that each segment can be decoded by itself.
 	Independent bool
-	// Ended says that there will be no more segments.
-	Ended bool
-	// First is the sequence number of the first segment.
-	First int64
 }
 
-// String is the playlist. One that is ended is VOD, one that still grows is EVENT.
+// String is the playlist.
 func (m Media) String() string {
 	var w writer
 	w.line("#EXTM3U")
 	w.line("#EXT-X-VERSION:7")
 	w.line("#EXT-X-TARGETDURATION:", strconv.FormatInt(m.target(), 10))
-	w.line("#EXT-X-MEDIA-SEQUENCE:", strconv.FormatInt(m.First, 10))
-	if m.Ended {
-		w.line("#EXT-X-PLAYLIST-TYPE:VOD")
-	} else {
-		w.line("#EXT-X-PLAYLIST-TYPE:EVENT")
-	}
+	w.line("#EXT-X-MEDIA-SEQUENCE:0")
+	w.line("#EXT-X-PLAYLIST-TYPE:VOD")
 	if m.Independent {
 		w.line("#EXT-X-INDEPENDENT-SEGMENTS")
 	}
 	if m.Map != "" {
 		w.begin("#EXT-X-MAP:")
 		w.quoted("URI", m.Map)
-		if !m.MapRange.whole() {
-			w.quoted("BYTERANGE", m.MapRange.String())
-		}
 		w.end()
 	}
 	for _, s := range m.Segments {
-		if s.Discontinuity {
-			w.line("#EXT-X-DISCONTINUITY")
-		}
 		w.line("#EXTINF:", strconv.FormatFloat(s.Duration.Seconds(), 'f', 5, 64), ",")
-		if !s.Range.whole() {
-			w.line("#EXT-X-BYTERANGE:", s.Range.String())
-		}
 		w.line(clean(s.URI))
 	}
-	if m.Ended {
-		w.line("#EXT-X-ENDLIST")
-	}
+	w.line("#EXT-X-ENDLIST")
 	return w.b.String()
 }
 
 // target is in whole seconds; no segment, rounded, may be longer (RFC 8216 section 4.3.3.1).
 func (m Media) target() int64 {
-	longest := m.Target
+	var longest time.Duration
 	for _, s := range m.Segments {
 		longest = max(longest, s.Duration)
 	}
@@ -106,22 +71,12 @@ type Variant struct {
 	FrameRate          float64
 	// VideoRange is "SDR", "PQ" or "HLG"; "" is left out.
 	VideoRange string
-	// Subtitles is the group of Text with the captions; "" is none.
-	Subtitles string
-}
-
-// Text is a rendition of captions (EXT-X-MEDIA).
-type Text struct {
-	Group, Name, Language string
-	URI                   string
-	Default               bool
 }
 
 // Multivariant is a multivariant playlist: the same content in several renditions, the one
 // to begin with first.
 type Multivariant struct {
 	Variants    []Variant
-	Texts       []Text
 	Independent bool
 }
 
@@ -132,20 +87,6 @@ func (m Multivariant) String() string {
 	w.line("#EXT-X-VERSION:7")
 	if m.Independent {
 		w.line("#EXT-X-INDEPENDENT-SEGMENTS")
-	}
-	for _, t := range m.Texts {
-		w.begin("#EXT-X-MEDIA:")
-		w.plain("TYPE", "SUBTITLES")
-		w.quoted("GROUP-ID", t.Group)
-		w.quoted("NAME", t.Name)
-		if t.Language != "" {
-			w.quoted("LANGUAGE", t.Language)
-		}
-		yes := map[bool]string{true: "YES", false: "NO"}
-		w.plain("DEFAULT", yes[t.Default])
-		w.plain("AUTOSELECT", "YES")
-		w.quoted("URI", t.URI)
-		w.end()
 	}
 	for _, v := range m.Variants {
 		v.write(&w)
@@ -170,9 +111,6 @@ func (v Variant) write(w *writer) {
 	}
 	if v.VideoRange != "" {
 		w.plain("VIDEO-RANGE", v.VideoRange)
-	}
-	if v.Subtitles != "" {
-		w.quoted("SUBTITLES", v.Subtitles)
 	}
 	w.end()
 	w.line(clean(v.URI))

@@ -17,11 +17,11 @@ import (
 
 func TestMediaPlaylist(t *testing.T) {
 	whole := hls.Media{
-		Map: "init.mp4", Independent: true, Ended: true,
+		Map: "init.mp4", Independent: true,
 		Segments: []hls.Segment{
 			{URI: "0.m4s", Duration: 4004 * time.Millisecond},
 			{URI: "1.m4s", Duration: 5500 * time.Millisecond},
-			{URI: "2.m4s", Duration: 30 * time.Millisecond, Discontinuity: true},
+			{URI: "2.m4s", Duration: 30 * time.Millisecond},
 		},
 	}
 	want := `#EXTM3U
@@ -35,7 +35,6 @@ func TestMediaPlaylist(t *testing.T) {
 0.m4s
 #EXTINF:5.50000,
 1.m4s
-#EXT-X-DISCONTINUITY
 #EXTINF:0.03000,
 2.m4s
 #EXT-X-ENDLIST
@@ -45,34 +44,13 @@ func TestMediaPlaylist(t *testing.T) {
 	}
 }
 
-func TestMediaPlaylistOfRangesThatGrows(t *testing.T) {
-	m := hls.Media{
-		Map: "view.mp4", MapRange: hls.Range{Size: 900}, Target: 8 * time.Second, First: 3,
-		Segments: []hls.Segment{{URI: "view.mp4", Range: hls.Range{Offset: 1000, Size: 77}, Duration: 4 * time.Second}},
-	}
-	want := `#EXTM3U
-#EXT-X-VERSION:7
-#EXT-X-TARGETDURATION:8
-#EXT-X-MEDIA-SEQUENCE:3
-#EXT-X-PLAYLIST-TYPE:EVENT
-#EXT-X-MAP:URI="view.mp4",BYTERANGE="900@0"
-#EXTINF:4.00000,
-#EXT-X-BYTERANGE:77@1000
-view.mp4
-`
-	if diff := cmp.Diff(want, m.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestMultivariantPlaylist(t *testing.T) {
 	m := hls.Multivariant{
 		Independent: true,
-		Texts:       []hls.Text{{Group: "text", Name: "Deutsch", Language: "de", URI: "captions/0.m3u8", Default: true}},
 		Variants: []hls.Variant{
 			{
 				URI: "view/index.m3u8", Bandwidth: 5_200_000, Average: 4_000_000, Codecs: "avc1.64001f,mp4a.40.2",
-				Width: 1280, Height: 720, FrameRate: 30000.0 / 1001, VideoRange: "SDR", Subtitles: "text",
+				Width: 1280, Height: 720, FrameRate: 30000.0 / 1001, VideoRange: "SDR",
 			},
 			{URI: "sound.m3u8", Bandwidth: 0},
 		},
@@ -80,8 +58,7 @@ func TestMultivariantPlaylist(t *testing.T) {
 	want := `#EXTM3U
 #EXT-X-VERSION:7
 #EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",NAME="Deutsch",LANGUAGE="de",DEFAULT=YES,AUTOSELECT=YES,URI="captions/0.m3u8"
-#EXT-X-STREAM-INF:BANDWIDTH=5200000,AVERAGE-BANDWIDTH=4000000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,VIDEO-RANGE=SDR,SUBTITLES="text"
+#EXT-X-STREAM-INF:BANDWIDTH=5200000,AVERAGE-BANDWIDTH=4000000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,VIDEO-RANGE=SDR
 view/index.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=1
 sound.m3u8
@@ -95,7 +72,7 @@ sound.m3u8
 // target duration.
 func TestNoSegmentIsLongerThanTheTarget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := hls.Media{Ended: rapid.Bool().Draw(t, "ended")}
+		var m hls.Media
 		for _, ms := range rapid.SliceOf(rapid.IntRange(0, 90_000)).Draw(t, "durations") {
 			m.Segments = append(m.Segments, hls.Segment{URI: "s", Duration: time.Duration(ms) * time.Millisecond})
 		}
@@ -116,26 +93,22 @@ func TestNoSegmentIsLongerThanTheTarget(t *testing.T) {
 func TestNamesAddNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.String(), rapid.Just("x\"\n#EXT-X-ENDLIST\r\n")).Draw(t, "name")
-		m := hls.Multivariant{
-			Texts:    []hls.Text{{Group: "g", Name: name, Language: name, URI: name}},
-			Variants: []hls.Variant{{URI: name, Codecs: name}},
-		}
-		text := m.String()
-		if lines := strings.Count(text, "\n"); lines != 5 {
+		text := hls.Multivariant{Variants: []hls.Variant{{URI: name, Codecs: name}}}.String()
+		if lines := strings.Count(text, "\n"); lines != 4 {
 			t.Fatalf("%d lines in %q", lines, text)
 		}
-		if n := strings.Count(text, `"`); n%2 != 0 || n > 2*5 {
+		if n := strings.Count(text, `"`); n%2 != 0 || n > 2 {
 			t.Fatalf("%d quotes in %q", n, text)
 		}
 		s := hls.Media{Map: "m" + name, Segments: []hls.Segment{{URI: name}}}.String()
-		if want := 8; strings.Count(s, "\n") != want {
+		if want := 9; strings.Count(s, "\n") != want {
 			t.Fatalf("%d lines, want %d: %q", strings.Count(s, "\n"), want, s)
 		}
 	})
 }
 
 func ExampleMedia() {
-	m := hls.Media{Map: "init.mp4", Ended: true, Independent: true, Segments: []hls.Segment{{URI: "0.m4s", Duration: 4 * time.Second}}}
+	m := hls.Media{Map: "init.mp4", Independent: true, Segments: []hls.Segment{{URI: "0.m4s", Duration: 4 * time.Second}}}
 	fmt.Print(m)
 	// Output:
 	// #EXTM3U

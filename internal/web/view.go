@@ -171,7 +171,7 @@ func (v *visit) hlsFile(name, file string) error {
 	segments := t.view.Segments()
 	switch n, err := strconv.Atoi(strings.TrimSuffix(file, ".m4s")); {
 	case file == "index.m3u8":
-		list := hls.Media{Map: "init.mp4", Ended: true, Independent: t.view.Independent()}
+		list := hls.Media{Map: "init.mp4", Independent: t.view.Independent()}
 		for i, s := range segments {
 			list.Segments = append(list.Segments, hls.Segment{URI: strconv.Itoa(i) + ".m4s", Duration: s.Duration})
 		}

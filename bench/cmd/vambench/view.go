@@ -114,7 +114,7 @@ func packageByView(file peer.File) (out packaging, err error) {
 	if err != nil {
 		return out, err
 	}
-	list := hls.Media{Map: "init.mp4", Independent: view.Independent(), Ended: true}
+	list := hls.Media{Map: "init.mp4", Independent: view.Independent()}
 	headers := len(view.Init())
 	for i, s := range view.Segments() {
 		list.Segments = append(list.Segments, hls.Segment{URI: fmt.Sprintf("%d.m4s", i), Duration: s.Duration})
