@@ -33,7 +33,7 @@ type Endpoint struct {
 	Verify func(tls.ConnectionState) error
 }
 
-// authority is the :authority of requests to e.
+// authority is the :authority of requests to e (AM-2.23).
 func (e Endpoint) authority() string {
 	port := e.Addrs[0].Port()
 	if port == 443 {

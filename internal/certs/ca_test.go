@@ -173,30 +173,3 @@ func TestIssueFilesSaysWhatFails(t *testing.T) {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
 }
-
-func TestPool(t *testing.T) {
-	dir := t.TempDir()
-	ca, err := certs.NewCA(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := ca.Issue(certs.Leaf{DNSNames: []string{"a.test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := certs.Pool(filepath.Join(dir, certs.CAFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: "a.test"}); err != nil {
-		t.Error(err)
-	}
-	junk := filepath.Join(dir, "junk.pem")
-	write(t, junk, "junk")
-	if _, err := certs.Pool(junk); vam.KindOf(err) != vam.Invalid {
-		t.Errorf("junk: %v", err)
-	}
-	if _, err := certs.Pool(filepath.Join(dir, "absent")); vam.KindOf(err) != vam.NotFound {
-		t.Errorf("absent: %v", err)
-	}
-}

@@ -131,11 +131,3 @@ func (r Rate) String() string {
 
 // MarshalText writes the String form.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// PerSecond is the flow in events a second.
-func (r Rate) PerSecond() float64 {
-	if r.Per <= 0 {
-		return 0
-	}
-	return float64(r.Events) / r.Per.Seconds()
-}

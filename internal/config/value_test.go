@@ -66,12 +66,6 @@ func TestRate(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, r, err)
 		}
 	}
-	if got := (config.Rate{Events: 30, Per: time.Minute}).PerSecond(); got != 0.5 {
-		t.Error(got)
-	}
-	if got := (config.Rate{}).PerSecond(); got != 0 {
-		t.Error(got)
-	}
 }
 
 func FuzzLoad(f *testing.F) {

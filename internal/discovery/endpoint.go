@@ -2,10 +2,8 @@ package discovery
 
 import (
 	"crypto/tls"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 )
 
 // Rule is the way in which a server proves that it may act for a domain (AM-2.15).
@@ -68,15 +66,6 @@ type Endpoint struct {
 	Verify func(tls.ConnectionState) error
 }
 
-// Authority is the value of ":authority": ServerName and the port, unless that is
-// 443 (RFC 9110 section 4.2.2) (AM-2.23).
-func (e Endpoint) Authority() string {
-	if e.Port == 443 {
-		return e.ServerName
-	}
-	return net.JoinHostPort(e.ServerName, strconv.Itoa(int(e.Port)))
-}
-
 // AddrPorts returns Addrs with Port, in the same order.
 func (e Endpoint) AddrPorts() []netip.AddrPort {
 	out := make([]netip.AddrPort, len(e.Addrs))
@@ -84,22 +73,6 @@ func (e Endpoint) AddrPorts() []netip.AddrPort {
 		out[i] = netip.AddrPortFrom(a, e.Port)
 	}
 	return out
-}
-
-// TLSConfig returns a copy of base (nil is an empty one) that reaches e and nobody
-// else: TLS 1.3, the server name, and Verify on every handshake, resumed ones too.
-// The caller sets NextProtos. It must be used even with a dial to one of Addrs.
-func (e Endpoint) TLSConfig(base *tls.Config) *tls.Config {
-	c := &tls.Config{}
-	if base != nil {
-		c = base.Clone()
-	}
-	c.MinVersion = tls.VersionTLS13
-	c.ServerName = e.ServerName
-	// The library can check neither TLSA records nor SRV-IDs; Verify does all of it.
-	c.InsecureSkipVerify = true
-	c.VerifyConnection = e.Verify
-	return c
 }
 
 func (e Endpoint) clone() Endpoint {

@@ -90,7 +90,7 @@ func TestProbeColour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := i.Video(); !i.HDR() || v.BitDepth != 10 || v.Colour.Primaries != "bt2020" || v.Colour.FullRange || len(i.Tracks) != 5 {
+	if v := i.Video(); !v.Colour.HDR() || v.BitDepth != 10 || v.Colour.Primaries != "bt2020" || v.Colour.FullRange || len(i.Tracks) != 5 {
 		t.Errorf("Probe = %+v", i)
 	}
 }

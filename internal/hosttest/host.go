@@ -203,7 +203,7 @@ func (h *Host) Draft() message.Key {
 	}
 	now := h.Clock.Now()
 	k := message.Key{Origin: h.o.Domains[0], ID: vam.NewMessageID(now)}
-	if _, _, err := h.Messages.Create(context.Background(), message.Message{
+	if _, _, err := h.DB.Messages().CreateMessage(context.Background(), message.Message{
 		Key: k, State: vam.Draft, Kind: vam.File, Author: vam.Address{Local: "alice", Domain: k.Origin}, PublicKey: pub, Created: now,
 		Head: message.Head{State: vam.Draft},
 	}, priv); err != nil {

@@ -225,7 +225,7 @@ func (r *Recording) Offer(signer *mailauth.Signer, at time.Time, lines int64, to
 // Follower makes the row of the message at a server that was offered it.
 func (h *Host) Follower(r *Recording) {
 	h.t.Helper()
-	if _, _, err := h.Messages.Create(context.Background(), message.Message{
+	if _, _, err := h.DB.Messages().CreateMessage(context.Background(), message.Message{
 		Key: r.Key, State: vam.Live, Kind: vam.Video, Author: vam.Address{Local: "alice", Domain: r.Key.Origin}, PublicKey: r.Public(),
 		Created: h.Clock.Now(), SentAt: h.Clock.Now(), Head: message.Head{State: vam.Live},
 	}, nil); err != nil {

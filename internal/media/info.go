@@ -129,12 +129,6 @@ func (i Info) Kind() vam.Kind {
 	return vam.File
 }
 
-// HDR reports whether the picture has a high dynamic range.
-func (i Info) HDR() bool {
-	v := i.Video()
-	return v != nil && v.Colour.HDR()
-}
-
 // Video is the picture that a player shows: the default track, else the first; nil when
 // there is none.
 func (i Info) Video() *Track { return i.pick(Video) }

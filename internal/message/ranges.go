@@ -57,28 +57,6 @@ func (s Ranges) Until(off int64) int64 {
 	return off
 }
 
-// Missing lists the spans of within that are not in the set, in order.
-func (s Ranges) Missing(within Range) Ranges {
-	var out Ranges
-	at := within.Start
-	for _, r := range s {
-		if r.End <= at {
-			continue
-		}
-		if r.Start >= within.End {
-			break
-		}
-		if r.Start > at {
-			out = append(out, Range{at, r.Start})
-		}
-		at = r.End
-	}
-	if at < within.End {
-		out = append(out, Range{at, within.End})
-	}
-	return out
-}
-
 // Total is the number of octets in the set.
 func (s Ranges) Total() int64 {
 	var n int64

@@ -3,7 +3,6 @@ package message
 import (
 	"container/list"
 	"context"
-	"crypto/ed25519"
 	"log/slog"
 	"sync"
 	"time"
@@ -71,11 +70,6 @@ func (s *Service) Close() error {
 
 // Limits are those that the service enforces.
 func (s *Service) Limits() activmail.Limits { return s.limits }
-
-// Create adds a message, or returns the one that is there and false.
-func (s *Service) Create(ctx context.Context, m Message, priv ed25519.PrivateKey) (Message, bool, error) {
-	return s.store.CreateMessage(ctx, m, priv)
-}
 
 // Get returns the message as it stands. NotFound.
 func (s *Service) Get(ctx context.Context, k Key) (Message, error) {

@@ -51,7 +51,7 @@ func (h *house) arriving(content []byte) *hosttest.Recording {
 	r := hosttest.NewRecording(h.TB, "a.example", h.Clock.Now())
 	r.AddFile(content, max(256, len(content)/64))
 	r.Seal()
-	_, _, err := h.Messages.Create(h.Context(), message.Message{
+	_, _, err := h.DB.Messages().CreateMessage(h.Context(), message.Message{
 		Key: r.Key, State: vam.Live, Kind: vam.Video, Author: vam.Address{Local: "alice", Domain: r.Key.Origin}, PublicKey: r.Public(),
 		Created: h.Clock.Now(), SentAt: h.Clock.Now(), Head: message.Head{State: vam.Live},
 	}, nil)

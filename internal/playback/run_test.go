@@ -24,9 +24,6 @@ func TestMade(t *testing.T) {
 	if st := h.state(before); st.Play != media.PlayNone || !st.Working || st.Reason != "" || st.Known || !st.Complete {
 		t.Errorf("before anybody looked: %+v", st)
 	}
-	if _, _, err := h.s.Info(t.Context(), before); vam.KindOf(err) != vam.Unavailable {
-		t.Errorf("its info: %v", err)
-	}
 	h.start()
 	after := h.message(recording(movie, 2))
 	st := h.done(before)
@@ -34,18 +31,14 @@ func TestMade(t *testing.T) {
 		t.Errorf("at the end: %+v", st)
 	}
 	h.wantMade(before, clip, content)
-	if st := h.done(after); st.Play != media.PlayRendition || st.Verdict.Play != media.PlayRendition || len(st.Renditions()) == 0 {
+	if st := h.done(after); st.Info.Container != "matroska" || st.Play != media.PlayRendition || st.Verdict.Play != media.PlayRendition || len(st.Renditions()) == 0 {
 		t.Errorf("a recording that has to be converted: %+v", st)
 	}
 	h.wantMade(after, movie, recording(movie, 2))
-	info, verdict, err := h.s.Info(t.Context(), after)
-	if h.ok(err); info.Container != "matroska" || verdict.Play != media.PlayRendition {
-		t.Errorf("its info: %+v, %+v", info, verdict)
-	}
 	h.wantClean()
 
 	// A forward has all of it at once, and nothing is made twice.
-	_, err = h.Submission.Send(t.Context(), h.ann, after)
+	_, err := h.Submission.Send(t.Context(), h.ann, after)
 	h.ok(err)
 	id := vam.NewMessageID(h.Clock.Now())
 	fwd, _, err := h.Submission.Put(t.Context(), h.ann, id, submission.Draft{To: []vam.Address{h.ann.Address}, Kind: vam.Video, MediaOf: after})
@@ -80,9 +73,6 @@ func TestPermanentFailure(t *testing.T) {
 		}
 		if c.want == media.NotMedia && len(st.Jobs) > 0 {
 			t.Errorf("%s: that it is no recording is an answer, not a failure: %+v", what, st.Jobs)
-		}
-		if _, v, err := h.s.Info(t.Context(), k); err != nil || v.Reason != c.want {
-			t.Errorf("%s: %+v, %v", what, v, err)
 		}
 	}
 	if n := h.shop.count(media.NewWork(media.Probe)); n != 3 {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/blob"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
@@ -138,18 +137,4 @@ func (s *Service) get(ctx context.Context, k message.Key) (message.Message, erro
 		return m, err
 	}
 	return m, s.o.Messages.Gone(m)
-}
-
-// Info says what the recording of a message is and how it reaches browsers, from what is
-// stored or from its head, also while it arrives. Unavailable while that is not known
-// yet; NotFound; Gone.
-func (s *Service) Info(ctx context.Context, k message.Key) (media.Info, media.Verdict, error) {
-	st, err := s.State(ctx, k)
-	switch {
-	case err != nil:
-		return media.Info{}, media.Verdict{}, err
-	case !st.Known && st.Reason == "":
-		return media.Info{}, media.Verdict{}, vam.Errorf(vam.Unavailable, "this recording is still being looked at; ask again in a moment").WithRetry(time.Second)
-	}
-	return st.Info, st.Verdict, nil
 }

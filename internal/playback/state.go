@@ -274,10 +274,6 @@ type Reader struct {
 // Size is the length in octets.
 func (r *Reader) Size() int64 { return r.Asset.Size }
 
-// Span reads the n octets from off on in large steps. Close it; it may be closed after
-// the Reader.
-func (r *Reader) Span(off, n int64) io.ReadCloser { return r.obj.Reader(off, n) }
-
 // Close releases the asset.
 func (r *Reader) Close() error { return r.obj.Close() }
 

@@ -102,9 +102,6 @@ func Probe(ctx context.Context, l Launcher) []Layer {
 	return out
 }
 
-// Layers says which layers the Box uses.
-func (b *Box) Layers() []Layer { return append([]Layer(nil), b.layers...) }
-
 // Confined reports whether neither foreign files nor the network can be reached.
 func (b *Box) Confined() bool { return b.confines() }
 
