@@ -222,7 +222,7 @@ func TestPreview(t *testing.T) {
 	}
 	first := g.Image[0]
 	near(t, "the play sign", at(first, 0.5, 0.5), [3]int{255, 255, 255}, 20)
-	if dark := at(first, 0.872, 0.90); dark[0]+dark[1]+dark[2] > 300 {
+	if dark := at(first, 0.862, 0.90); dark[0]+dark[1]+dark[2] > 300 {
 		t.Errorf("the ground of the length is %v", dark)
 	}
 	if brightness(first) < 90 {
