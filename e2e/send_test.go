@@ -7,6 +7,7 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/e2e/harness"
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/netem"
 	"github.com/videoactivmail/vam/internal/userwire"
 )
@@ -109,7 +110,7 @@ func TestReadWhileItArrives(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	options := func() harness.Options {
-		addr, err := harness.FreePort(loopback6)
+		addr, err := loopback.Free(loopback6)
 		if err != nil {
 			t.Skipf("this machine has no IPv6: %v", err)
 		}
@@ -165,7 +166,7 @@ func TestTry(t *testing.T) {
 	w := harness.New(t, &plain)
 	file := writeFile(t, "clip.mp4", harness.Media(t, "bbb-480p-30s.mp4"))
 	for _, transport := range []string{"tcp", "udp", "auto"} {
-		addr, err := harness.FreePort(loopback4)
+		addr, err := loopback.Free(loopback4)
 		if err != nil {
 			t.Fatal(err)
 		}

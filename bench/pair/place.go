@@ -3,11 +3,11 @@ package pair
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os/exec"
 
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/netem"
 	"github.com/videoactivmail/vam/internal/netns"
 )
@@ -30,10 +30,18 @@ type place struct {
 // newPlaces chooses addresses and ports, and opens links.
 func newPlaces(p Path) (a, b *place, err error) {
 	a, b = &place{}, &place{}
-	addr := [2]netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.AddrFrom4([4]byte{127, 0, 0, 2})}
+	var addr [2]netip.Addr
 	if p.Wire != nil {
 		a.ns, b.ns = p.Wire.Client.Namespace, p.Wire.Target.Namespace
 		addr = [2]netip.Addr{p.Wire.Client.Addr, p.Wire.Target.Addr}
+	} else {
+		for i := range addr {
+			own, err := loopback.Own(0)
+			if err != nil {
+				return nil, nil, err
+			}
+			addr[i] = own.Addr()
+		}
 	}
 	for i, pl := range []*place{a, b} {
 		err := pl.settle(addr[i])
@@ -50,13 +58,13 @@ func newPlaces(p Path) (a, b *place, err error) {
 // settle finds free ports at the domain's address.
 func (pl *place) settle(addr netip.Addr) error {
 	return pl.do(func() (err error) {
-		if pl.server, err = freePort(addr); err != nil {
+		if pl.server, err = loopback.Free(addr); err != nil {
 			return err
 		}
-		if pl.web, err = freePort(addr); err != nil {
+		if pl.web, err = loopback.Free(addr); err != nil {
 			return err
 		}
-		pl.ops, err = freePort(addr)
+		pl.ops, err = loopback.Free(addr)
 		pl.tcp, pl.udp = pl.server, pl.server
 		return err
 	})
@@ -111,23 +119,4 @@ func (pl *place) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error
 		return (&net.Dialer{}).DialContext(ctx, "tcp", addr.String())
 	}
 	return pl.ns.Dial(ctx, net.Dialer{}, "tcp", addr.String())
-}
-
-// freePort finds a port that was free a moment ago for TCP and for UDP.
-func freePort(addr netip.Addr) (netip.AddrPort, error) {
-	var errs []error
-	for range 20 {
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
-		if err != nil {
-			return netip.AddrPort{}, err
-		}
-		at := l.Addr().(*net.TCPAddr).AddrPort()
-		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
-		_ = l.Close()
-		if err == nil {
-			return at, u.Close()
-		}
-		errs = append(errs, err)
-	}
-	return netip.AddrPort{}, fmt.Errorf("no port is free on %s: %w", addr, errors.Join(errs...))
 }

@@ -243,7 +243,7 @@ func describe(i media.Info) string {
 		if v.Rotation != 0 {
 			words = append(words, fmt.Sprintf("turned by %d°", v.Rotation))
 		}
-		if i.HDR() {
+		if v.Colour.HDR() {
 			words = append(words, "HDR")
 		}
 	}

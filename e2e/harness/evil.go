@@ -28,6 +28,7 @@ import (
 	"github.com/videoactivmail/vam/internal/dnsresolver"
 	"github.com/videoactivmail/vam/internal/keyring"
 	"github.com/videoactivmail/vam/internal/letter"
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/rfc5322"
 )
 
@@ -61,7 +62,7 @@ func (w *World) Evil(domain vam.Domain) *Evil {
 	var err error
 	e.Keys, err = keyring.Load(dir, domain)
 	w.must(err)
-	e.Addr, err = ownAddress()
+	e.Addr, err = loopback.Own(1398)
 	w.must(err)
 	e.publish()
 	e.serve()

@@ -13,6 +13,7 @@ import (
 	"github.com/videoactivmail/vam/internal/certs"
 	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/daemon"
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/netem"
 	"github.com/videoactivmail/vam/internal/sqlite"
 )
@@ -70,7 +71,7 @@ func (w *World) Add(domain vam.Domain, o Options) *Server {
 	w.T.Helper()
 	s := &Server{Domain: domain, Addr: o.Addr, Dir: o.Dir, w: w, o: o}
 	if !s.Addr.IsValid() {
-		addr, err := ownAddress()
+		addr, err := loopback.Own(1398)
 		w.must(err)
 		s.Addr = addr
 	}
@@ -83,7 +84,7 @@ func (w *World) Add(domain vam.Domain, o Options) *Server {
 	metrics := netip.AddrPortFrom(s.Addr.Addr(), 9398)
 	if s.Addr.Port() != 1398 {
 		var err error
-		metrics, err = FreePort(s.Addr.Addr())
+		metrics, err = loopback.Free(s.Addr.Addr())
 		w.must(err)
 	}
 	listen, metricsListen := []string{s.Addr.String()}, metrics.String()

@@ -3,9 +3,7 @@ package harness
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -83,49 +81,4 @@ func (w *World) must(err error) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-}
-
-// ownAddress is a loopback address that nothing else uses, with port 1398: unlike a free
-// port of 127.0.0.1 it cannot be taken by somebody's outgoing connection while the
-// server restarts. Where the machine has one loopback address only, it is a free port.
-func ownAddress() (netip.AddrPort, error) {
-	for range 20 {
-		a := netip.AddrFrom4([4]byte{127, byte(1 + rand.N(250)), byte(rand.N(250)), byte(1 + rand.N(250))})
-		ap := netip.AddrPortFrom(a, 1398)
-		if free(ap) {
-			return ap, nil
-		}
-	}
-	return FreePort(netip.MustParseAddr("127.0.0.1"))
-}
-
-// FreePort is a port of an address that TCP and UDP have free now.
-func FreePort(a netip.Addr) (netip.AddrPort, error) {
-	for range 50 {
-		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
-		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("no free port at %s: %w", a, err)
-		}
-		ap := ln.Addr().(*net.TCPAddr).AddrPort()
-		if err := ln.Close(); err != nil {
-			return netip.AddrPort{}, err
-		}
-		if ap = netip.AddrPortFrom(a, ap.Port()); free(ap) {
-			return ap, nil
-		}
-	}
-	return netip.AddrPort{}, fmt.Errorf("no port at %s is free for TCP and UDP", a)
-}
-
-func free(ap netip.AddrPort) bool {
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(ap))
-	if err != nil {
-		return false
-	}
-	defer ln.Close()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(ap))
-	if err != nil {
-		return false
-	}
-	return conn.Close() == nil
 }

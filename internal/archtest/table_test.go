@@ -81,6 +81,7 @@ var packages = map[string]layer{
 	"internal/archtest":              fixture,
 	"internal/blob/blobtest":         fixture,
 	"internal/fault/powercut":        fixture,
+	"internal/loopback":              fixture,
 	"internal/netem":                 fixture,
 	"internal/netns":                 fixture,
 	"internal/hosttest":              fixture,

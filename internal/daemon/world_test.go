@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -26,6 +25,7 @@ import (
 	"github.com/videoactivmail/vam/internal/certs"
 	"github.com/videoactivmail/vam/internal/daemon"
 	"github.com/videoactivmail/vam/internal/dnszone"
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/telemetry"
 	"github.com/videoactivmail/vam/internal/userclient"
 	"github.com/videoactivmail/vam/internal/userwire"
@@ -303,21 +303,12 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// freeAddr is an address and port of the loopback that TCP and UDP have free. Nobody else
-// uses the address: a port of 127.0.0.1 could be taken by somebody's outgoing connection
-// before it is listened on, and between two starts.
+// freeAddr is an address of the loopback that nobody else uses.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
-		must(t, err)
-		addr := ln.Addr().String()
-		must(t, ln.Close())
-		if conn, err := net.ListenPacket("udp", addr); err == nil {
-			must(t, conn.Close())
-			return addr
-		}
-	}
+	ap, err := loopback.Own(0)
+	must(t, err)
+	return ap.String()
 }
 
 // content is n octets in which no part is like another.

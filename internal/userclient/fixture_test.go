@@ -6,10 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,6 +27,7 @@ import (
 	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/daemon"
 	"github.com/videoactivmail/vam/internal/dnszone"
+	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/userclient"
 	"github.com/videoactivmail/vam/internal/userwire"
 )
@@ -286,14 +285,12 @@ func transport(ca *certs.CA, addr string) *http.Transport {
 	}
 }
 
-// freeAddr is an address of loopback that nobody else uses: a port of 127.0.0.1 could be
-// taken by somebody's outgoing connection between two starts.
+// freeAddr is an address of loopback that nobody else uses.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)))
+	ap, err := loopback.Own(0)
 	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	return ap.String()
 }
 
 // content is n octets that repeat nowhere within 1 MiB.
