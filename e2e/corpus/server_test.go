@@ -3,16 +3,14 @@ package corpus_test
 import (
 	"bytes"
 	"context"
-	"net"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/videoactivmail/vam"
-	"github.com/videoactivmail/vam/internal/certs"
+	"github.com/videoactivmail/vam/e2e/harness"
+	"github.com/videoactivmail/vam/internal/config"
 	"github.com/videoactivmail/vam/internal/daemon"
-	"github.com/videoactivmail/vam/internal/dnszone"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/playback"
 	"github.com/videoactivmail/vam/internal/sandbox"
@@ -36,44 +34,12 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	zone, err := dnszone.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
-	must(t, err)
-	t.Cleanup(func() { _ = zone.Close() })
-	_, err = zone.Zone("test")
-	must(t, err)
-	ca, err := certs.NewCA("", nil)
-	must(t, err)
-	local, none := netip.MustParseAddr("127.0.0.1"), ""
-	listen := []string{freeAddr(t)}
-	r, err := daemon.Setup(t.Context(), daemon.SetupOptions{
-		Domain: "a.test", DataDir: t.TempDir(), TCP: listen, UDP: listen, Resolvers: []string{zone.Addr().String()}, AllowPrivate: []string{"127.0.0.0/8"},
-		Metrics: &none, Authority: ca, Account: vam.Address{Local: "alice", Domain: "a.test"}, Addresses: []netip.Addr{local},
-	})
-	must(t, err)
-	r.Config.Web.URL = "https://" + listen[0]
-	r.Config.Limits.Reserve = 0
-	d, err := daemon.Open(t.Context(), daemon.Options{Config: r.Config, Roots: ca.Pool(), Sandbox: launcher})
-	must(t, err)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	over := make(chan error, 1)
-	go func() { over <- d.Run(ctx, nil) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-over; err != nil {
-			t.Error(err)
-		}
-	})
-	c := userclient.New(userclient.Options{Address: listen[0], ServerName: "a.test", Token: r.Token, Roots: ca.Pool(), Patience: time.Minute})
-	t.Cleanup(func() { _ = c.Close() })
-	return &server{t: t, daemon: d, client: c}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	s := harness.New(t, nil).Add("a.test", harness.Options{Sandbox: launcher, Tune: func(c *config.Config) {
+		c.Web.URL = "https://" + c.Listen.TCP[0]
+		c.Limits.Reserve = 0
+	}})
+	alice := s.Account("alice")
+	return &server{t: t, daemon: s.Open(), client: alice.Client(time.Minute)}
 }
 
 func must(t *testing.T, err error) {

@@ -30,7 +30,7 @@ func (s *Server) Open() *daemon.Daemon {
 		s.o.Tune(&c)
 	}
 	d, err := daemon.Open(s.w.T.Context(), daemon.Options{
-		Config: c, Version: "test", Revision: "test", Roots: s.w.Roots(), Now: s.o.Now,
+		Config: c, Version: "test", Revision: "test", Roots: s.w.Roots(), Now: s.o.Now, Sandbox: s.o.Sandbox,
 		Log: telemetry.NewLogger(log, telemetry.LogOptions{Level: slog.LevelInfo}),
 	})
 	if err != nil {

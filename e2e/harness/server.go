@@ -15,6 +15,7 @@ import (
 	"github.com/videoactivmail/vam/internal/daemon"
 	"github.com/videoactivmail/vam/internal/loopback"
 	"github.com/videoactivmail/vam/internal/netem"
+	"github.com/videoactivmail/vam/internal/sandbox"
 	"github.com/videoactivmail/vam/internal/sqlite"
 )
 
@@ -32,6 +33,9 @@ type Options struct {
 	Env []string
 	// Tune changes the configuration of a server that runs inside of the test.
 	Tune func(*config.Config)
+	// Sandbox is what a server that runs inside of the test confines ffmpeg with; the zero
+	// value confines nothing, so that nothing is made of recordings.
+	Sandbox sandbox.Launcher
 	// Now is the clock of a server that runs inside of the test; nil is time.Now.
 	Now func() time.Time
 }
