@@ -3,10 +3,13 @@ package ffmpeg_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/gif"
 	"image/jpeg"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -298,5 +301,52 @@ func TestDamagedBeginning(t *testing.T) {
 		if c.broken != (media.ReasonOf(err) == media.Broken) || !c.broken && err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// TestSoundBesideNoise: of a recording whose pictures are noise there is no poster, and a
+// rendition of its sound.
+func TestSoundBesideNoise(t *testing.T) {
+	t.Parallel()
+	tool := open(t)
+	path := synthesize(t, "noise.mp4", args(picture(""), sound(), []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"})...)
+	drown(t, path)
+	info, err := tool.Probe(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tool.Make(t.Context(), media.NewWork(media.Poster), info, path, t.TempDir(), nil); media.ReasonOf(err) != media.Broken {
+		t.Fatalf("its poster: %v", err)
+	}
+	info.NoPicture = true
+	dir := t.TempDir()
+	for _, w := range media.Plan(info, media.Judge(info)) {
+		if _, err := tool.Make(t.Context(), w, info, path, dir, nil); err != nil {
+			t.Errorf("%s: %v", w, err)
+		}
+	}
+	made, err := tool.Probe(t.Context(), filepath.Join(dir, media.RenditionFile(0)))
+	if err != nil || made.Kind() != vam.Voice || made.Duration < time.Second {
+		t.Errorf("the rendition is %+v, %v", made, err)
+	}
+}
+
+// drown overwrites all pictures of a recording with noise.
+func drown(t *testing.T, path string) {
+	t.Helper()
+	list, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=size,pos", "-of", "csv=p=0", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, noise := readFile(t, path), rand.NewChaCha8([32]byte{1})
+	for _, line := range strings.Fields(string(list)) {
+		var size, pos int
+		if _, err := fmt.Sscanf(line, "%d,%d", &size, &pos); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		_, _ = noise.Read(whole[pos : pos+size])
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -44,6 +44,9 @@ type Info struct {
 	Chapters  int  `json:"chapters,omitempty"`
 	// Screen says that the picture is a screen or slides, whose text must stay sharp.
 	Screen bool `json:"screen,omitempty"`
+	// NoPicture says that all of its pictures turned out to be damaged. It is then taken for
+	// its sound alone.
+	NoPicture bool `json:"noPicture,omitempty"`
 }
 
 // TrackType says what a track carries.
@@ -130,8 +133,13 @@ func (i Info) Kind() vam.Kind {
 }
 
 // Video is the picture that a player shows: the default track, else the first; nil when
-// there is none.
-func (i Info) Video() *Track { return i.pick(Video) }
+// there is none, or nothing to be seen in it.
+func (i Info) Video() *Track {
+	if i.NoPicture {
+		return nil
+	}
+	return i.pick(Video)
+}
 
 // Audio is the sound that a player plays; nil when there is none.
 func (i Info) Audio() *Track { return i.pick(Audio) }

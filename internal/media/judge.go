@@ -64,6 +64,11 @@ func Judge(i Info) Verdict {
 	case v != nil && v.Codec == "" || v == nil && a.Codec == "":
 		return Verdict{Play: PlayNone, Reason: Unsupported, Detail: "its format is not known here"}
 	}
+	if i.NoPicture { // browsers give up on the whole of it, also where they are asked for sound
+		out := converted(i, v, a)
+		out.Detail = "no picture of it can be decoded"
+		return out
+	}
 	if out := asItIs(i, v, a); len(out.Browsers) > 0 {
 		return out
 	}

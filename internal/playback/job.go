@@ -145,6 +145,10 @@ func (s *Service) make(ctx context.Context, j Job, obj blob.Object, dir Folder, 
 	defer release()
 	files, err := s.o.Maker.Make(ctx, j.Work, info, path, dir.Path(), progress)
 	if err != nil {
+		if out, ok := onlySound(j.Work, info, err); ok {
+			s.o.Log.Info("no picture of a recording can be decoded; it is taken for its sound", "job", j.ID, "media", j.Media, "err", err)
+			return out, nil
+		}
 		return Outcome{}, err
 	}
 	var out Outcome
@@ -157,6 +161,16 @@ func (s *Service) make(ctx context.Context, j Job, obj blob.Object, dir Folder, 
 		out.Assets = append(out.Assets, a)
 	}
 	return out, nil
+}
+
+// onlySound is the outcome of a poster of which there is none, because no picture of the
+// recording can be decoded, when its sound may be as it should.
+func onlySound(w media.Work, info media.Info, err error) (Outcome, bool) {
+	if w.Kind != media.Poster || media.ReasonOf(err) != media.Broken || info.Audio() == nil || !info.Audio().Decodable() {
+		return Outcome{}, false
+	}
+	info.NoPicture = true
+	return Outcome{Info: &info, Works: media.Plan(info, media.Judge(info))}, true
 }
 
 // room refuses work that would fill the disk: new messages come first.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,11 +222,9 @@ func TestQuickBeforeLong(t *testing.T) {
 }
 
 // A recording that has nothing but pictures of which none can be decoded is broken, whatever
-// its header says; with sound, or when the poster failed for another reason, it may play.
+// its header says; when the poster failed for another reason, it may play.
 func TestNoPictureDecodes(t *testing.T) {
 	t.Parallel()
-	loud := clip
-	loud.Tracks = append(slices.Clone(clip.Tracks), media.Track{ID: 2, Type: media.Audio, Codec: "opus", Channels: 2, SampleRate: 48000})
 	for what, c := range map[string]struct {
 		info   media.Info
 		reason media.Reason // of the poster
@@ -236,7 +235,6 @@ func TestNoPictureDecodes(t *testing.T) {
 		"something else was made": {clip, media.Broken, false, ""},
 		"no decoder":              {clip, media.Unsupported, true, ""},
 		"too much work":           {clip, media.Expensive, true, ""},
-		"no picture, but a sound": {loud, media.Broken, true, ""},
 		"none to be converted":    {movie, media.Broken, true, media.Broken},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -253,6 +251,48 @@ func TestNoPictureDecodes(t *testing.T) {
 				t.Errorf("it plays as %q (%q), want %q; %+v", st.Play, st.Reason, c.want, st.Verdict)
 			}
 		})
+	}
+}
+
+// A recording with sound of which no picture can be decoded is taken for its sound: browsers
+// do not play the original, so that a rendition is made of one that needs none otherwise.
+func TestSoundAlone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var silent atomic.Bool
+	h.shop.before = func(_ context.Context, w media.Work, _ func(float64)) error {
+		if w.Kind == media.Poster || w.Kind == media.Preview || silent.Load() {
+			return media.Refuse(media.Broken, nil)
+		}
+		return nil
+	}
+	h.start()
+	info := clip
+	info.Container, info.Tracks = "mp4", []media.Track{
+		{ID: 1, Type: media.Video, Codec: "h264", Width: 640, Height: 360, DisplayWidth: 640, DisplayHeight: 360, PixelFormat: "yuv420p", BitDepth: 8},
+		{ID: 2, Type: media.Audio, Codec: "aac", Profile: "LC", Channels: 2, SampleRate: 48000},
+	}
+	if v := media.Judge(info); v.Play != media.PlayOriginal || !v.Everywhere() {
+		t.Fatalf("with pictures it is %+v", v)
+	}
+	st := h.done(h.message(recording(info, 1)))
+	if st.Play != media.PlayRendition || st.Reason != "" || st.Info.Kind() != vam.Voice || !st.Info.NoPicture {
+		t.Errorf("it plays as %q (%q), as %s; %+v", st.Play, st.Reason, st.Info.Kind(), st.Verdict)
+	}
+	var names []string
+	for _, a := range st.Assets {
+		names = append(names, a.Name)
+	}
+	if want := []string{media.PeaksFile, media.RenditionFile(0)}; !slices.Equal(names, want) {
+		t.Errorf("%v are made, want %v", names, want)
+	}
+	if r := st.Renditions(); len(r) != 1 || !r[0].Work.CopyAudio {
+		t.Errorf("its sound is coded anew: %+v", r)
+	}
+
+	silent.Store(true)
+	if st := h.done(h.message(recording(info, 2))); st.Play != media.PlayNone || st.Reason != media.Broken || st.Working {
+		t.Errorf("without a sound either it plays as %q (%q)", st.Play, st.Reason)
 	}
 }
 

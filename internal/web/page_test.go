@@ -120,6 +120,8 @@ func TestCardBehindProxy(t *testing.T) {
 func TestStates(t *testing.T) {
 	d := webtest.New(t, webtest.Options{})
 	rendition := media.NewWork(media.Rendition)
+	mute := ordinary()
+	mute.NoPicture = true
 	for name, tc := range map[string]struct {
 		info media.Info
 		then func(message.Message)
@@ -131,9 +133,14 @@ func TestStates(t *testing.T) {
 		"broken probe": {then: func(m message.Message) {
 			d.Fail(m, media.NewWork(media.Probe), media.Broken)
 		}, info: media.Info{Container: "mp4"}, want: []string{"not a video"}},
-		"waiting":    {info: strange(), then: func(m message.Message) { d.Know(m, strange(), rendition) }, want: []string{"is being converted; the original can be downloaded now"}},
-		"converting": {info: strange(), then: func(m message.Message) { d.WorkOn(m, rendition, 0.43) }, want: []string{"43 % are done", `value="43"`, `http-equiv="refresh"`}},
-		"failed":     {info: strange(), then: func(m message.Message) { d.Fail(m, rendition, media.Expensive) }, want: []string{"more time or memory to convert"}},
+		"waiting":       {info: strange(), then: func(m message.Message) { d.Know(m, strange(), rendition) }, want: []string{"is being converted; the original can be downloaded now"}},
+		"converting":    {info: strange(), then: func(m message.Message) { d.WorkOn(m, rendition, 0.43) }, want: []string{"43 % are done", `value="43"`, `http-equiv="refresh"`}},
+		"failed":        {info: strange(), then: func(m message.Message) { d.Fail(m, rendition, media.Expensive) }, want: []string{"more time or memory to convert"}},
+		"sound to come": {info: mute, then: func(m message.Message) { d.Know(m, mute, rendition) }, want: []string{"pictures of this recording are damaged; only its sound", `http-equiv="refresh"`}},
+		"sound alone": {info: mute, then: func(m message.Message) {
+			d.Make(m, rendition, map[string][]byte{"rendition.mp4": []byte("mp4")})
+		}, want: []string{"pictures of this recording are damaged; only its sound", "<audio", `/play/rendition" type=`}},
+		"no sound either": {info: mute, then: func(m message.Message) { d.Fail(m, rendition, media.Broken) }, want: []string{"damaged and cannot be played here"}},
 		"made": {info: strange(), then: func(m message.Message) {
 			d.Make(m, rendition, map[string][]byte{"rendition.mp4": []byte("mp4")})
 		}, want: []string{`/play/rendition" type=`}},

@@ -118,6 +118,8 @@ func (l look) status(c *Catalogue) (sentence, error) {
 			key = "reason.failed"
 		}
 		return c.say(key)
+	case st.Info.NoPicture:
+		return c.say("state.no-picture")
 	case stage == stageWait && !st.Known:
 		return c.say("state.looking")
 	case stage == stageWait:
