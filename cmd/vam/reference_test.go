@@ -1,34 +1,19 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"github.com/google/go-cmp/cmp"
+
+	"github.com/videoactivmail/vam/internal/golden"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
-
 func TestCLIReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/cli.md"
 	got := cliReference(t)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("docs/cli.md is old; `make docs` writes it anew:\n%s", diff)
-	}
+	golden.Compare(t, "../../docs/cli.md", got)
 }
 
 // outputs names the type that each command prints with --json: "[]T" is a list, "" says

@@ -12,18 +12,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/videoactivmail/vam/e2e/watch"
+	"github.com/videoactivmail/vam/internal/golden"
 	"github.com/videoactivmail/vam/internal/media"
 	"github.com/videoactivmail/vam/internal/message"
 	"github.com/videoactivmail/vam/internal/playback"
 )
 
-var (
-	update = flag.Bool("update", false, "write docs/corpus.md")
-	only   = flag.String("only", "", "part of the names of the recordings that are looked at")
-)
+var only = flag.String("only", "", "part of the names of the recordings that are looked at")
 
 // folder has the recordings; docs/corpus.md is about them.
 var (
@@ -67,7 +63,7 @@ func TestCorpus(t *testing.T) {
 	}
 	play(t, watch.Chromium, samples)
 	play(t, watch.Firefox, slices.DeleteFunc(slices.Clone(samples), func(x *sample) bool {
-		return !x.want.firefox && os.Getenv("VAM_SOAK") == "" && !*update
+		return !x.want.firefox && os.Getenv("VAM_SOAK") == "" && !golden.Updating()
 	}))
 	for _, x := range samples {
 		t.Run(filepath.Base(x.name), func(t *testing.T) { x.check(t) })
@@ -193,15 +189,7 @@ func checkReport(t *testing.T, samples []*sample) {
 		b.WriteString(x.row())
 	}
 	b.WriteString("\nThis page is generated from the test that plays them (`make corpus`).\n")
-	if *update {
-		must(t, os.WriteFile(report, []byte(b.String()), 0o644))
-		return
-	}
-	old, err := os.ReadFile(report)
-	must(t, err)
-	if diff := cmp.Diff(strings.Split(string(old), "\n"), strings.Split(b.String(), "\n")); diff != "" {
-		t.Errorf("docs/corpus.md is old; `make corpus` writes it anew:\n%s", diff)
-	}
+	golden.Compare(t, report, b.String())
 }
 
 const reportHead = `# What becomes of recordings

@@ -80,7 +80,9 @@ var packages = map[string]layer{
 
 	"internal/archtest":              fixture,
 	"internal/blob/blobtest":         fixture,
+	"internal/fault/faulttest":       fixture,
 	"internal/fault/powercut":        fixture,
+	"internal/golden":                fixture,
 	"internal/loopback":              fixture,
 	"internal/netem":                 fixture,
 	"internal/netns":                 fixture,

@@ -3,7 +3,6 @@ package config_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,9 +14,8 @@ import (
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/config"
+	"github.com/videoactivmail/vam/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // load writes text to a file and reads it back as a configuration.
 func load(t *testing.T, text string, environ ...string) (*config.Effective, error) {
@@ -278,26 +276,11 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 }
 
 func TestReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/configuration.md"
 	var got bytes.Buffer
 	if err := config.WriteReference(&got); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("docs/configuration.md is old; `make docs` writes it anew:\n%s", diff)
-	}
+	golden.Compare(t, "../../docs/configuration.md", got.String())
 }
 
 func TestEveryKeyIsDescribed(t *testing.T) {

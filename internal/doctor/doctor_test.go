@@ -3,7 +3,6 @@ package doctor_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,15 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/activmail"
 	"github.com/videoactivmail/vam/internal/discovery"
 	"github.com/videoactivmail/vam/internal/doctor"
+	"github.com/videoactivmail/vam/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func ptr[T any](v T) *T { return &v }
 
@@ -294,21 +290,9 @@ func TestThisMachine(t *testing.T) {
 }
 
 func TestDoctorReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/doctor.md"
 	var got bytes.Buffer
 	if err := doctor.WriteReference(&got); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("docs/doctor.md is old; `make docs` writes it anew:\n%s", diff)
-	}
+	golden.Compare(t, "../../docs/doctor.md", got.String())
 }

@@ -14,23 +14,9 @@ import (
 	"github.com/videoactivmail/vam/internal/localblob"
 )
 
-// tmpfs mounts a small file system in memory until the end of the test.
-func tmpfs(t *testing.T, options string) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		powercut.Unavailable(t, "mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		powercut.Unavailable(t, "no tmpfs can be mounted: %v", err)
-	}
-	t.Cleanup(func() { check(t, unix.Unmount(dir, 0)) })
-	return dir
-}
-
 // Without a reserve the disk itself says that it is full, in the middle of a write.
 func TestFullDisk(t *testing.T) {
-	dir := tmpfs(t, "size=3500k")
+	dir := powercut.Small(t, "size=3500k")
 	s := open(t, dir, localblob.Options{Reserve: -1, OnFail: func(err error) { t.Errorf("alarm: %v", err) }})
 	defer s.Close()
 	localblob.FakeDisk(s, func() (vam.Bytes, vam.Bytes) { return vam.TiB, vam.TiB })
@@ -62,7 +48,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestNoFreeFileNumbers(t *testing.T) {
-	s := open(t, tmpfs(t, "size=8m,nr_inodes=264"), localblob.Options{})
+	s := open(t, powercut.Small(t, "size=8m,nr_inodes=264"), localblob.Options{})
 	defer s.Close()
 	var err error
 	for range 20 {
@@ -75,7 +61,7 @@ func TestNoFreeFileNumbers(t *testing.T) {
 
 // A folder that cannot be written is read, and everything else is told why not.
 func TestReadOnlyFolder(t *testing.T) {
-	dir := tmpfs(t, "size=8m")
+	dir := powercut.Small(t, "size=8m")
 	s := open(t, dir, localblob.Options{})
 	obj := create(t, s)
 	write(t, obj, "media", 0)

@@ -20,24 +20,10 @@ import (
 	"github.com/videoactivmail/vam/internal/sqlite"
 )
 
-// tmpfs mounts a small file system in memory until the end of the test.
-func tmpfs(t *testing.T, options string) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		powercut.Unavailable(t, "mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		powercut.Unavailable(t, "no tmpfs can be mounted: %v", err)
-	}
-	t.Cleanup(func() { check(t, unix.Unmount(dir, 0)) })
-	return dir
-}
-
 // A full disk refuses what is new, keeps what was accepted, is read as ever, and heals
 // by itself.
 func TestFullDisk(t *testing.T) {
-	dir := tmpfs(t, "size=3m")
+	dir := powercut.Small(t, "size=3m")
 	db := openAll(t, filepath.Join(dir, "vam.db"), sqlite.Options{OnFail: func(err error) { t.Errorf("alarm: %v", err) }})
 	defer func() { check(t, db.Close()) }()
 	ballast := filepath.Join(dir, "ballast")
@@ -88,13 +74,13 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestNoRoomForANewDatabase(t *testing.T) {
-	dir := tmpfs(t, "size=64k")
+	dir := powercut.Small(t, "size=64k")
 	_, err := sqlite.Open(t.Context(), filepath.Join(dir, "vam.db"), sqlite.Options{})
 	wantKind(t, "a new database on a disk that is too small", err, vam.OverQuota)
 }
 
 func TestReadOnlyFolder(t *testing.T) {
-	dir := tmpfs(t, "size=8m")
+	dir := powercut.Small(t, "size=8m")
 	path := filepath.Join(dir, "vam.db")
 	db := openAll(t, path, sqlite.Options{})
 	check(t, db.Queue().Enqueue(t.Context(), offerJob("a")))

@@ -4,40 +4,18 @@ package sqlite_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"testing"
 
 	"github.com/videoactivmail/vam"
 	"github.com/videoactivmail/vam/internal/fault"
+	"github.com/videoactivmail/vam/internal/fault/faulttest"
 	"github.com/videoactivmail/vam/internal/sqlite"
 )
 
-// points are the names in the package's own source, so that a new one is tested
-// without being told.
-func points(t *testing.T) []string {
-	files, err := filepath.Glob("*.go")
-	check(t, err)
-	var names []string
-	for _, file := range files {
-		src, err := os.ReadFile(file)
-		check(t, err)
-		for _, m := range regexp.MustCompile(`fault\.Point\("([^"]+)"\)`).FindAllSubmatch(src, -1) {
-			names = append(names, string(m[1]))
-		}
-	}
-	slices.Sort(names)
-	if len(names) < 2 || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Fatalf("fault points %q: too few, or one name twice", names)
-	}
-	return names
-}
-
 // TestKilledAtEveryPoint lets the child kill itself at each point, at several hits.
 func TestKilledAtEveryPoint(t *testing.T) {
-	for _, point := range points(t) {
+	for _, point := range faulttest.Points(t, 2) {
 		t.Run(point, func(t *testing.T) {
 			place := t.TempDir()
 			check(t, openAll(t, filepath.Join(place, "vam.db"), sqlite.Options{}).Close())

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -14,14 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/videoactivmail/vam"
+	"github.com/videoactivmail/vam/internal/golden"
 	"github.com/videoactivmail/vam/internal/telemetry"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -204,21 +201,9 @@ func TestDiskCheck(t *testing.T) {
 }
 
 func TestMetricsReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/metrics.md"
 	var got bytes.Buffer
 	if err := telemetry.NewMetrics("", "").WriteReference(&got); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("docs/metrics.md is old; `make docs` writes it anew:\n%s", diff)
-	}
+	golden.Compare(t, "../../docs/metrics.md", got.String())
 }
