@@ -167,6 +167,9 @@ func everyDay(t *testing.T, db *sqlite.DB, n int, now time.Time) map[string]func
 		},
 		"a domain reached": func(ctx context.Context) error { return db.Queue().Reached(ctx, "d5.example", now) },
 
+		"a whole id": func(ctx context.Context) error {
+			return second(db.Mailboxes().FindEntries(ctx, 1, "0193ad7a-6d3c-7000-8000-000000000001", 10))
+		},
 		"a first page": func(ctx context.Context) error {
 			return second(db.Mailboxes().Entries(ctx, 1, mailbox.Filter{Folder: mailbox.Sent, Limit: 10}))
 		},

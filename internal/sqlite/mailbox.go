@@ -74,9 +74,13 @@ func (s Mailboxes) Entry(ctx context.Context, account int64, origin vam.Domain, 
 
 // FindEntries implements mailbox.Store.
 func (s Mailboxes) FindEntries(ctx context.Context, account int64, part string, limit int) (out []mailbox.Entry, err error) {
+	is := `(substr(mid, 1, length(?2)) = ?2 OR substr(mid, -length(?2)) = ?2)`
+	if _, err := vam.ParseMessageID(part); err == nil {
+		is = `folder IN ('inbox', 'sent') AND mid = ?2` // as programs ask: not one entry more is read
+	}
 	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanEntry, `SELECT `+entryColumns+` FROM entry
-			WHERE account = ?1 AND (substr(mid, 1, length(?2)) = ?2 OR substr(mid, -length(?2)) = ?2) AND not_before <= ?4 ORDER BY folder, mid DESC LIMIT ?3`, account, part, limit, micros(s.db.now()))
+			WHERE account = ?1 AND `+is+` AND not_before <= ?4 ORDER BY folder, mid DESC LIMIT ?3`, account, part, limit, micros(s.db.now()))
 		return err
 	})
 	return out, err
