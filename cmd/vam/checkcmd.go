@@ -66,7 +66,7 @@ func (checkCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(e.out, "%d messages, %s read, %d damaged\n", report.Messages, vam.Bytes(report.Bytes), len(report.Damaged))
+		fmt.Fprintf(e.out, "%s, %s read, %d damaged\n", count(report.Messages, "message"), vam.Bytes(report.Bytes), len(report.Damaged))
 	}
 	if len(report.Damaged) > 0 {
 		return exitStatus(exitIO)

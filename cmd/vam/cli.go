@@ -136,7 +136,7 @@ func run(ctx context.Context, e *env, args []string) (code int) {
 	e.Quiet = slices.Contains(args, "--quiet") || slices.Contains(args, "-q")
 	command, err := parser.Parse(args)
 	if err != nil {
-		return e.fail(&usageError{err: err, command: commandOf(err)})
+		return e.fail(&usageError{err: plain(err), command: commandOf(err)})
 	}
 	if err := e.checkGlobals(); err != nil {
 		return e.fail(&usageError{err: err, command: "vam"})
@@ -156,6 +156,23 @@ type usageError struct {
 
 func (u *usageError) Error() string { return u.err.Error() }
 func (u *usageError) Unwrap() error { return u.err }
+
+// plain says in words what the parser says in its own way of a value that it does not
+// know, and of one that is missing.
+func plain(err error) error {
+	text := err.Error()
+	if flag, rest, ok := strings.Cut(text, " must be one of "); ok {
+		if list, got, ok := strings.Cut(rest, " but got "); ok {
+			words := slices.DeleteFunc(strings.Split(strings.ReplaceAll(list, `"`, ""), ","), func(w string) bool { return w == "" })
+			last := len(words) - 1
+			return fmt.Errorf("%s is %s or %s, not %s", flag, strings.Join(words[:last], ", "), words[last], got)
+		}
+	}
+	if name, ok := strings.CutPrefix(text, `expected "`); ok && strings.Count(name, `"`) == 1 {
+		return errors.New(strings.TrimSuffix(name, `"`) + " is missing")
+	}
+	return err
+}
 
 // commandOf is the command that was recognised before the mistake.
 func commandOf(err error) string {

@@ -16,7 +16,7 @@ import (
 
 type initCmd struct {
 	Domain   string   `arg:"" help:"Mail domain to serve."`
-	Account  string   `placeholder:"ADDRESS" help:"First account. Default: your login name at the domain, or postmaster."`
+	Account  string   `placeholder:"ADDRESS" help:"First account. Default: the one of the domain in your profile, else your login name at the domain, or postmaster."`
 	Name     string   `placeholder:"NAME" help:"Name of the person, as it stands in From."`
 	Hostname string   `placeholder:"HOST" help:"Name of this machine in DNS. Default: vam. and the domain."`
 	Listen   []string `placeholder:"ADDR:PORT" help:"Where to listen, TCP and UDP. Default: every address, port 1398."`
@@ -119,6 +119,15 @@ func (c initCmd) account(e *env, domain vam.Domain) (vam.Address, error) {
 			err = vam.Errorf(vam.Invalid, "the first account must be at %s, not %s", domain, a.Domain)
 		}
 		return a, err
+	}
+	p, err := e.loadProfile()
+	if err != nil {
+		return vam.Address{}, err
+	}
+	for _, a := range p.Accounts { // the one of the first time
+		if a.Address.Domain == domain {
+			return a.Address, nil
+		}
 	}
 	for _, name := range []string{e.getenv("SUDO_USER"), e.getenv("USER")} {
 		if a, err := vam.ParseAddress(name + "@" + domain.String()); err == nil && name != "root" {

@@ -141,6 +141,6 @@ func (c jobsAgainCmd) Run(ctx context.Context, e *env) error {
 				return err
 			}
 		}
-		return e.done("%d jobs are due; a running server takes them up within seconds", len(ids))
+		return e.done("due now: %s; a running server takes them up within seconds", count(len(ids), "job"))
 	})
 }

@@ -154,7 +154,7 @@ func describeTrack(t media.Track) string {
 		}
 	case media.Audio:
 		if t.SampleRate > 0 {
-			words = append(words, fmt.Sprintf("%d channels, %d Hz", t.Channels, t.SampleRate))
+			words = append(words, count(t.Channels, "channel"), fmt.Sprintf("%d Hz", t.SampleRate))
 		}
 	}
 	if t.Language != "" && t.Language != "und" {

@@ -40,6 +40,14 @@ func clean(s string) bool {
 	return true
 }
 
+// count is a number of things: "1 message", "2 messages".
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // shellWord quotes s for a POSIX shell, for commands that are printed to be
 // copied; words that need no quotes stay as they are.
 func shellWord(s string) string {

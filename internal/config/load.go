@@ -51,7 +51,7 @@ func Load(o Options) (*Effective, error) {
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, vam.Errorf(vam.NotFound, "there is no configuration file %s; `vam init DOMAIN` makes one", path)
+		return nil, vam.Errorf(vam.NotFound, "there is no configuration file %s; --data names the folder of a server that is elsewhere, and `vam init DOMAIN` makes one", path)
 	}
 	if errors.Is(err, os.ErrPermission) {
 		return nil, vam.Errorf(vam.Denied, "you may not read the configuration file %s", path)

@@ -23,6 +23,9 @@ func (h *Handler) putLink(r *request) error {
 	if err != nil {
 		return err
 	}
+	if e.Bounce {
+		return errReport()
+	}
 	if undecided(e) {
 		return vam.Errorf(vam.Conflict, "the message is %s; accept it before you let others watch it", e.State)
 	}

@@ -62,6 +62,9 @@ func (h *Handler) media(r *request) error {
 }
 
 func readable(e mailbox.Entry) error {
+	if e.Bounce {
+		return errReport()
+	}
 	switch e.State {
 	case mailbox.Held:
 		return vam.Errorf(vam.Conflict, "the message is held; accept it first, then its media is fetched")
@@ -73,6 +76,10 @@ func readable(e mailbox.Entry) error {
 		return vam.Errorf(vam.NotFound, "the message is %s; its media is not here", e.State)
 	}
 	return nil
+}
+
+func errReport() error {
+	return vam.Errorf(vam.NotFound, "this is a report of the mail system, which has no file; its words say all")
 }
 
 // span is what a Range asks for of a message that still arrives: octets [from, to), to

@@ -17,6 +17,7 @@ import (
 	"github.com/videoactivmail/vam/internal/hosttest"
 	"github.com/videoactivmail/vam/internal/mailauth/mailauthtest"
 	"github.com/videoactivmail/vam/internal/userapi"
+	"github.com/videoactivmail/vam/internal/userwire"
 )
 
 func TestRanges(t *testing.T) {
@@ -48,6 +49,23 @@ func TestRanges(t *testing.T) {
 	if a := d.ok(t, "bob", "GET "+box(none)+"/media", nil, http.StatusOK); len(a.Body) != 0 || a.Header.Get("Content-Length") != "0" {
 		t.Errorf("an empty file: %v", a.Header)
 	}
+}
+
+// A report of the mail system has words and no file, and nobody watches it.
+func TestReportHasNoFile(t *testing.T) {
+	d := newDesk(t, hosttest.Options{})
+	id := d.id()
+	kind, body := form{fields: []string{"to=nobody@b.example"}, name: "a.mp4", kind: "video/mp4", file: []byte("film")}.body(t)
+	d.ok(t, "alice", "PUT "+at(id), body, http.StatusAccepted, "Content-Type", kind)
+	d.Work(t.Context())
+	in := as[userwire.Entries](t, d.ok(t, "alice", "GET /box", nil, http.StatusOK)).Entries
+	if len(in) != 1 || !in[0].Bounce {
+		t.Fatalf("%+v", in)
+	}
+	report := "/box/" + string(in[0].Origin) + "/" + string(in[0].ID)
+	d.ok(t, "alice", "GET "+report, nil, http.StatusOK)
+	d.refused(t, "alice", "GET "+report+"/media", nil, http.StatusNotFound, "")
+	d.refused(t, "alice", "POST "+report+"/links", []byte(`{"for":"zoe@c.example"}`), http.StatusNotFound, "")
 }
 
 // What a stranger sends is never shown by a browser, and its name never leads anywhere.
