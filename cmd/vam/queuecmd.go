@@ -20,6 +20,11 @@ type queueCmd struct {
 func (queueCmd) Help() string {
 	return `For the administrator, on the machine of the server, whether it runs or not.
 
+What waits is an offer of a message to its recipients' server, a poke that tells
+of news in it, a receipt of what became of one that came, a pull of its file, a
+digest of a file that is here, or a hold: a look, after three weeks, at what its
+recipients' server held and says no more of.
+
 Examples:
 
     vam queue
@@ -35,7 +40,7 @@ type queueListCmd struct {
 
 // waitingJob is one line of `vam queue --json`; keys are stable.
 type waitingJob struct {
-	Kind     queue.Kind `json:"kind"` // offer, pull, receipt or poke
+	Kind     queue.Kind `json:"kind"` // offer, poke, receipt, pull, digest or hold
 	Key      string     `json:"key"`  // what it is about; of a pull "origin/message id"
 	Domain   vam.Domain `json:"domain"`
 	Attempts int        `json:"attempts"` // that failed
