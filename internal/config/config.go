@@ -111,7 +111,7 @@ type Delivery struct {
 
 // Contacts configures the hold of first messages.
 type Contacts struct {
-	HoldFirst bool     `toml:"hold_first" doc:"Hold a first message from an unknown address until the recipient accepts it; none of its media is fetched before. An account can decide otherwise for itself."`
+	HoldFirst bool     `toml:"hold_first" doc:"Hold a first message from an unknown address until the recipient accepts it; none of its media is fetched before."`
 	Hold      Duration `toml:"hold" min:"1h" max:"90d" doc:"How long a held message waits for a decision before it lapses."`
 }
 

@@ -5,6 +5,7 @@ package message
 import (
 	"context"
 	"crypto/ed25519"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ type Key struct {
 
 // String is "origin/id", as logs and problem texts show it.
 func (k Key) String() string { return string(k.Origin) + "/" + string(k.ID) }
+
+// LogValue implements slog.LogValuer: one word in every format of a log.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // ParseKey reads the String form. Invalid.
 func ParseKey(s string) (Key, error) {
