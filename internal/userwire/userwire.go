@@ -113,7 +113,7 @@ type Entry struct {
 	Folder   string        `json:"folder"`           // inbox or sent
 	State    string        `json:"state"`            // draft, held, arriving, stored, declined, lapsed, failed, withdrawn or expired
 	Reason   string        `json:"reason,omitempty"` // of the state, for people
-	From     string        `json:"from"`             // empty: this server itself
+	From     string        `json:"from"`             // of a report mailer-daemon at the domain
 	To       string        `json:"to,omitempty"`     // the address that it came to
 	Subject  string        `json:"subject,omitempty"`
 	Kind     vam.Kind      `json:"kind"`             // video, voice or file
