@@ -111,7 +111,7 @@ func audioRate(b *bitReader) int {
 // descriptor goes from an ES_Descriptor to the object type and the decoder's own
 // configuration (ISO/IEC 14496-1 section 7.2.6). What is damaged gives zeros.
 func descriptor(raw []byte) (object byte, config []byte) {
-	tag, body, _ := descriptorHead(raw)
+	tag, body := descriptorHead(raw)
 	if tag != 3 || len(body) < 3 {
 		return 0, nil
 	}
@@ -129,21 +129,21 @@ func descriptor(raw []byte) (object byte, config []byte) {
 	if skip > len(body) {
 		return 0, nil
 	}
-	tag, body, _ = descriptorHead(body[skip:])
+	tag, body = descriptorHead(body[skip:])
 	if tag != 4 || len(body) < 13 {
 		return 0, nil
 	}
 	object = body[0]
-	tag, inner, _ := descriptorHead(body[13:])
+	tag, inner := descriptorHead(body[13:])
 	if tag == 5 {
 		config = inner
 	}
 	return object, config
 }
 
-func descriptorHead(raw []byte) (tag byte, body, rest []byte) {
+func descriptorHead(raw []byte) (tag byte, body []byte) {
 	if len(raw) < 2 {
-		return 0, nil, nil
+		return 0, nil
 	}
 	tag = raw[0]
 	n, i := 0, 1
@@ -155,9 +155,9 @@ func descriptorHead(raw []byte) (tag byte, body, rest []byte) {
 		}
 	}
 	if i > len(raw) {
-		return 0, nil, nil
+		return 0, nil
 	}
 	// The last length is often that of what once followed.
 	n = min(n, len(raw)-i)
-	return tag, raw[i : i+n], raw[i+n:]
+	return tag, raw[i : i+n]
 }
