@@ -36,8 +36,8 @@ type Options struct {
 	// Reach says why no message of that size can go to a domain: NotVAM, TooLarge. Any other
 	// error means that it is not known. nil asks nobody.
 	Reach func(ctx context.Context, d vam.Domain, size vam.Bytes) error
-	Now      func() time.Time
-	Log      *slog.Logger
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Service is safe for concurrent use.
