@@ -17,7 +17,11 @@ const oneMiB = 1 << 20
 
 // over makes a server use one transport.
 func over(transport string) func(*config.Config) {
-	return func(c *config.Config) { c.Transport.Prefer = transport }
+	return func(c *config.Config) {
+		c.Transport.Prefer = transport
+		// The long forms cut more often than a peer may offer in an hour.
+		c.Limits.Peers.Offers = config.Rate{Events: 1_000_000, Per: time.Hour, Burst: 1_000_000}
+	}
 }
 
 // linkedPair is a pair of servers inside of the test, with links in front of the
