@@ -28,6 +28,9 @@ func (s Submissions) SaveDraft(ctx context.Context, owner int64, m message.Messa
 	err = s.db.Write(ctx, func(tx *sql.Tx) (err error) {
 		created = false
 		if priv != nil {
+			if err := onlyOrigin(ctx, tx, m.Key); err != nil {
+				return err
+			}
 			if created, err = s.db.insertMessage(ctx, tx, m, priv, nil); err != nil {
 				return err
 			}
@@ -39,6 +42,21 @@ func (s Submissions) SaveDraft(ctx context.Context, owner int64, m message.Messa
 		return err
 	})
 	return out, created && err == nil, err
+}
+
+// onlyOrigin refuses an id that a message of another domain of this server has: receipts and
+// requests for tokens name a message by its id alone (AM-8.4).
+func onlyOrigin(ctx context.Context, tx *sql.Tx, k message.Key) error {
+	var taken bool
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM message WHERE mid = ?2 AND origin <> ?1 AND private_key IS NOT NULL)`, k.Origin, k.ID).Scan(&taken)
+	if err == nil && taken {
+		err = errTaken(k)
+	}
+	return err
+}
+
+func errTaken(k message.Key) error {
+	return vam.Errorf(vam.Conflict, "the message id %s is taken; mint a fresh one", k.ID).WithProblem("id-taken")
 }
 
 func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d submission.Draft, now time.Time) error {
@@ -59,7 +77,7 @@ func saveDraft(ctx context.Context, tx *sql.Tx, owner int64, k message.Key, d su
 	case same:
 		return nil // the same words again, as in a repeated request, are no change
 	case !mine && !fresh:
-		return vam.Errorf(vam.Conflict, "the message id %s is taken; mint a fresh one", k.ID).WithProblem("id-taken")
+		return errTaken(k)
 	case !m.SentAt.IsZero():
 		return vam.Errorf(vam.Conflict, "the message was sent; it cannot be changed any more").WithProblem("sent")
 	}

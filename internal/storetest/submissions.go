@@ -59,7 +59,18 @@ func testSaveDraft(w *world) {
 		w.ok(err)
 		w.equal("made with its draft", []any{created, m.Key, m.Subject}, []any{i == 0, fresh.Key, d.Subject})
 	}
-	_, _, err := w.Submissions.Draft(w.Context(), w.create())
+	// Peers name a message by its id alone: no other domain of this server may have it, while
+	// one that came from elsewhere is no hindrance.
+	elsewhere := fresh
+	elsewhere.Origin = "second.example"
+	_, _, err := w.Submissions.SaveDraft(w.Context(), w.account("eve").ID, elsewhere, privateKey(elsewhere.Key), d)
+	w.wantProblem("an id of another domain", err, vam.Conflict, "id-taken")
+	here := fresh
+	here.Key = message.Key{Origin: home, ID: w.received().ID}
+	_, created, err := w.Submissions.SaveDraft(w.Context(), bob.ID, here, privateKey(here.Key), d)
+	w.ok(err)
+	w.equal("made with the id of a message that came", created, true)
+	_, _, err = w.Submissions.Draft(w.Context(), w.create())
 	w.wantKind("a message that nobody said anything of", err, vam.NotFound)
 	_, _, err = w.Submissions.Draft(w.Context(), w.received())
 	w.wantKind("the draft of a received message", err, vam.NotFound)

@@ -39,7 +39,7 @@ type Store interface {
 	// send. A message that is not there is made of m first, in the same commit, when
 	// priv, its key, is given. It returns the message as it stands and whether it is new.
 	// Conflict with problem sent after the send, with id-taken when the message is
-	// another account's; NotFound.
+	// another account's or another domain of this server has one of this id; NotFound.
 	SaveDraft(ctx context.Context, account int64, m message.Message, priv ed25519.PrivateKey, d Draft) (message.Message, bool, error)
 	// Draft returns the draft and whose it is. NotFound.
 	Draft(ctx context.Context, k message.Key) (Draft, int64, error)
