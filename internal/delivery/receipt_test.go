@@ -102,6 +102,31 @@ func TestReceiptRefused(t *testing.T) {
 	}
 }
 
+// Whoever says that media has arrived holds it, if it was to arrive there: otherwise a
+// receipt were enough to be taken for a source of it (AM-4.25).
+func TestReceiptOfAHolder(t *testing.T) {
+	for first, holds := range map[vam.RecipientState]bool{vam.Accepted: true, vam.Rejected: false} {
+		d := newDesk(t, hosttest.Options{})
+		d.net.deliver = all(delivery.Update{State: first})
+		k := d.draft(t, submission.Draft{To: to(t, "bob@b.example")})
+		d.part(t, k, []byte("film"))
+		if _, err := d.Submission.Seal(t.Context(), d.alice, k, activmail.Sum{}); err != nil {
+			t.Fatal(err)
+		}
+		d.send(t, k)
+		d.Work(t.Context())
+		for range 2 {
+			if _, err := d.tell(t, "b.example", k, "bob@b.example stored"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys, err := d.DB.Messages().SameSize(t.Context(), vam.Bytes(len("film")), "b.example", 1)
+		if err != nil || (len(keys) == 1) != holds {
+			t.Errorf("after %s b.example holds %v: %v", first, keys, err)
+		}
+	}
+}
+
 // A hold that nobody speaks of any more is over after three weeks (AM-8.4).
 func TestHoldIsForgotten(t *testing.T) {
 	d := newDesk(t, hosttest.Options{})

@@ -129,7 +129,7 @@ func (s *Service) conclude(ctx context.Context, m message.Message, j queue.Job, 
 			continue
 		}
 		if cause == nil {
-			cause = vam.Errorf(vam.Unavailable, "%s gave no answer for this recipient", r.Address.Domain)
+			cause = vam.Errorf(vam.Busy, "%s gave no answer for this recipient", r.Address.Domain)
 			retry = cause
 		}
 		updates = append(updates, s.unanswered(r, cause, j, now))
@@ -308,15 +308,22 @@ func (s *Service) Poke(ctx context.Context, j queue.Job) error {
 		return nil
 	}
 	err = s.o.Native.Poke(ctx, j.Domain, m)
-	if vam.KindOf(err) == vam.NotFound || vam.KindOf(err) == vam.Gone {
+	switch kind := vam.KindOf(err); {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case kind == vam.NotFound:
 		return nil // the peer holds nothing of it
+	case !kind.Temporary():
+		// A record that is gone, a key that is not seen yet: it may be mended, and nobody else
+		// tells of a message that was taken back (AM-6.32).
+		return vam.Wrap(vam.Busy, err, "%s does not hear of the change now", j.Domain).WithRetry(time.Hour)
 	}
 	return err
 }
 
 // Receipt takes in what a recipient's domain says became of one recipient. It is
-// idempotent. NotFound when from is not a domain that this message was offered to,
-// or the address is no recipient of it (AM-8.5, AM-8.6, AM-8.9, AM-10.29).
+// idempotent. NotFound for a message that is not here or an address that is no recipient of
+// it, Denied when from is not the address's domain (AM-8.5, AM-8.6, AM-8.9).
 func (s *Service) Receipt(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (fresh bool, err error) {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
@@ -329,19 +336,24 @@ func (s *Service) Receipt(ctx context.Context, from vam.Domain, k message.Key, r
 	if err != nil {
 		return false, err
 	}
-	if !slices.ContainsFunc(all, func(x Recipient) bool { return x.Address.Key() == r.Recipient.Key() }) {
+	i := slices.IndexFunc(all, func(x Recipient) bool { return x.Address.Key() == r.Recipient.Key() })
+	if i < 0 {
 		return false, vam.Errorf(vam.NotFound, "%s is no recipient of this message", r.Recipient)
 	}
 	state := r.Event.State()
 	if state == "" {
 		return false, nil // an event of a later version
 	}
-	if Rank(state) >= Rank(vam.Stored) && !state.Final() {
-		if err := s.store.NoteHolder(ctx, k, from); err != nil {
+	var took []Update
+	if Advances(all[i].State, state) { // what was said before costs no commit
+		took, err = s.settle(ctx, m, []Update{{Address: r.Recipient, State: state, Code: r.Code, Text: r.Text, At: s.o.Now()}})
+		if err != nil {
 			return false, err
 		}
 	}
-	took, err := s.settle(ctx, m, []Update{{Address: r.Recipient, State: state, Code: r.Code, Text: r.Text, At: s.o.Now()}})
+	if state.Arrived() && (len(took) > 0 || all[i].State.Arrived()) {
+		err = s.store.NoteHolder(ctx, k, from)
+	}
 	return len(took) > 0, err
 }
 

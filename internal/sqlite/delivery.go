@@ -192,6 +192,11 @@ func (s Deliveries) insertBounce(ctx context.Context, tx *sql.Tx, id int64, k me
 
 // NoteHolder implements delivery.Store.
 func (s Deliveries) NoteHolder(ctx context.Context, k message.Key, d vam.Domain) error {
+	known, err := s.db.exists(ctx, `SELECT 1 FROM message JOIN media_holder ON media_holder.media = message.media
+		WHERE origin = ?1 AND mid = ?2 AND domain = ?3`, k.Origin, k.ID, d)
+	if err != nil || known {
+		return err
+	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		m, err := readMessage(ctx, tx, k)
 		if err != nil || m.Media == (blob.ID{}) {
