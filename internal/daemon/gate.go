@@ -22,7 +22,7 @@ type gate struct {
 	contacts contacts
 	metrics  *telemetry.Metrics
 
-	sent, offers, recipients, known, pulled, begun, lookups, pokes *admission.Buckets
+	sent, offers, recipients, known, pulled, begun, lookups, pokes, receipts *admission.Buckets
 }
 
 // contacts says whether a domain is one that somebody here writes with.
@@ -40,6 +40,7 @@ func newGate(l config.Limits, c contacts, m *telemetry.Metrics, now func() time.
 		pulled:     admission.NewBuckets("KiB of media", now),
 		begun:      admission.NewBuckets("messages", now),
 		pokes:      admission.NewBuckets("pokes", now),
+		receipts:   admission.NewBuckets("receipts of one recipient", now),
 		lookups:    admission.NewBuckets("keys that are not known", now),
 	}
 }
@@ -116,6 +117,12 @@ func kibibytes(n vam.Bytes) int {
 // poke is asked for each poke of a message (AM-10.26).
 func (g *gate) poke(k message.Key) error {
 	return g.refused("pokes", g.pokes.Take(k.String(), admission.Rate{Events: 10, Per: time.Minute, Burst: 10}, 1))
+}
+
+// receipt is asked for each receipt of a recipient (AM-10.29): eight events there are, and
+// each may be told again.
+func (g *gate) receipt(k message.Key, rcpt vam.Address) error {
+	return g.refused("receipts", g.receipts.Take(k.String()+" "+rcpt.Key(), admission.Rate{Events: 20, Per: time.Hour, Burst: 20}, 1))
 }
 
 // keyLookup is asked before DNS is asked for a request key that is not remembered

@@ -91,6 +91,8 @@ func TestGate(t *testing.T) {
 		{"pokes of one message (AM-10.26)", func(int) error { return g.poke(k) }, 10},
 		{"keys for one network (AM-10.27, AM-3.14)", func(i int) error { return g.keyLookup(at("2001:db8::" + string(rune('1'+i%9)))) }, 60},
 		{"keys for another network", func(int) error { return g.keyLookup(at("192.0.2.1")) }, 60},
+		{"receipts of one recipient (AM-10.29)", func(int) error { return g.receipt(k, vam.Address{Local: "bob", Domain: "b.example"}) }, 20},
+		{"receipts of another recipient", func(int) error { return g.receipt(k, vam.Address{Local: "carol", Domain: "b.example"}) }, 20},
 		{"pokes of another message", func(int) error {
 			return g.poke(message.Key{Origin: "c.example", ID: k.ID})
 		}, 10},

@@ -137,7 +137,7 @@ func holder(ctx context.Context, network portowner.Network, addr netip.AddrPort)
 func (d *Daemon) handler() http.Handler {
 	peers := amserver.NewHandler(amserver.HandlerOptions{
 		Inbound:  meteredInbound{nativein.Inbound{Reception: d.reception, Hosts: d.accounts.Hosts, Pokes: d.gate.poke}, d.metrics, d.heard},
-		Outbound: meteredOutbound{nativein.Outbound{Messages: d.messages, Delivery: d.delivery, Places: new(nativein.Places), Stopping: d.winding}, d.metrics.MediaBytes.WithLabelValues("out"), d.heard},
+		Outbound: meteredOutbound{nativein.Outbound{Messages: d.messages, Delivery: d.delivery, Places: new(nativein.Places), Stopping: d.winding, Receipts: d.gate.receipt}, d.metrics.MediaBytes.WithLabelValues("out"), d.heard},
 		Keys:     d.requests.Lookup, Authority: d.authority(), Limits: d.limits, Failed: d.failed, Now: d.o.Now,
 	})
 	users := userapi.New(userapi.Options{

@@ -139,7 +139,7 @@ func TestClass4IsOfferedAgain(t *testing.T) {
 }
 
 // TestReceipts sends receipts in any order and again and again: each event counts once
-// (AM-8.5, AM-8.9, AM-10.29), states go forward only, and nobody but the recipient's own
+// (AM-8.5, AM-8.9), states go forward only, and nobody but the recipient's own
 // domain speaks of them (AM-8.6). The author hears of an end once (AM-8.11, AM-8.25).
 func TestReceipts(t *testing.T) {
 	h, alice, k, offer := sent(t, &peer{state: vam.Accepted})

@@ -21,6 +21,9 @@ type Outbound struct {
 	// Stopping, if not nil, ends when the server stops: those who wait for news are then
 	// answered at once, so that the stop does not wait for them.
 	Stopping context.Context
+	// Receipts is the limit of receipts of one recipient of a message (AM-10.29); nil is none.
+	// Errors: Busy.
+	Receipts func(message.Key, vam.Address) error
 }
 
 var _ amserver.Outbound = Outbound{}
@@ -308,6 +311,11 @@ func (o Outbound) PutReceipt(ctx context.Context, req amserver.ReceiptRequest) (
 	k, err := o.Delivery.OfferedTo(ctx, req.MessageID, req.Signed.Domain)
 	if err != nil {
 		return false, err
+	}
+	if o.Receipts != nil && req.Receipt.Recipient.Domain == req.Signed.Domain { // others are refused for that
+		if err := o.Receipts(k, req.Receipt.Recipient); err != nil {
+			return false, err
+		}
 	}
 	return o.Delivery.Receipt(ctx, req.Signed.Domain, k, req.Receipt)
 }
