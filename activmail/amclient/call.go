@@ -3,6 +3,7 @@ package amclient
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -31,7 +32,7 @@ type call struct {
 	method, path, query string
 	contentType         string
 	body                []byte
-	token               activmail.Token // "": signed by Options.Key
+	token               activmail.Token // "": signed by Options.Key, see signed
 	accept              string
 	byteRange           string
 	wait                time.Duration // asks the peer to wait
@@ -42,10 +43,27 @@ func get(p Pull, path string) *call {
 	return &call{method: http.MethodGet, path: "/m/" + string(p.MessageID) + path, token: p.Token}
 }
 
+// signed reports whether the call asks for something to be done or decided, where others
+// read a message.
+func (c *call) signed() bool { return c.token == "" }
+
+// misread is err, the fault of an answer that means nothing here. After a signed request
+// it is temporary (AM-8.23): what was asked for may be done all the same. It is the
+// request's own, as the peer answers (AM-8.24). What is pulled is judged by who pulls.
+func (c *call) misread(err error) error {
+	var e *vam.Error
+	if !c.signed() || !errors.As(err, &e) || e.Kind.Temporary() {
+		return err
+	}
+	temporary := *e
+	temporary.Kind, temporary.Problem = vam.Busy, ""
+	return &temporary
+}
+
 // patience is how much longer than usual an answer may take.
 func (c *call) patience() time.Duration {
 	switch {
-	case c.token == "":
+	case c.signed():
 		return decisionTime
 	case c.wait > 0:
 		return c.wait + 10*time.Second // AM-7.5
@@ -81,7 +99,7 @@ func (c *call) request(ctx context.Context, authority string, o Options) (*http.
 	if c.wait > 0 {
 		h["Prefer"] = []string{"wait=" + strconv.Itoa(int(c.wait/time.Second))}
 	}
-	if c.token != "" {
+	if !c.signed() {
 		h["Authorization"] = []string{"Bearer " + string(c.token)}
 		return req, nil
 	}
@@ -92,7 +110,7 @@ func (c *call) request(ctx context.Context, authority string, o Options) (*http.
 }
 
 // document sends a call and reads a small answer whole. ok lists the statuses that are
-// no problem.
+// no problem. One that is too long is not understood (AM-10.13).
 func (c *Client) document(ctx context.Context, call *call, ok ...int) (status int, body []byte, err error) {
 	a, err := c.expect(ctx, call, ok...)
 	if err != nil {
@@ -100,7 +118,7 @@ func (c *Client) document(ctx context.Context, call *call, ok ...int) (status in
 	}
 	defer a.Body.Close()
 	body, err = readBounded(a.Body, c.options.Limits.Document)
-	return a.StatusCode, body, err
+	return a.StatusCode, body, call.misread(err)
 }
 
 // expect sends a call and turns an answer with another status into its problem.
@@ -111,23 +129,23 @@ func (c *Client) expect(ctx context.Context, call *call, ok ...int) (*answer, er
 	}
 	if !slices.Contains(ok, a.StatusCode) {
 		defer a.Body.Close()
-		return nil, c.problem(a.Response)
+		return nil, c.problem(call, a.Response)
 	}
 	if coding := a.Header.Get("Content-Encoding"); coding != "" { // AM-7.18
 		defer a.Body.Close()
-		return nil, vam.Errorf(vam.Invalid, "the peer's answer has a content coding, which VAM does not have")
+		return nil, call.misread(vam.Errorf(vam.Invalid, "the peer's answer has a content coding, which VAM does not have"))
 	}
 	return a, nil
 }
 
-// problem reads the error that an answer is.
-func (c *Client) problem(resp *http.Response) error {
+// problem reads the error that an answer to the call is.
+func (c *Client) problem(call *call, resp *http.Response) error {
 	text, err := readBounded(resp.Body, c.options.Limits.Document)
 	if err != nil && vam.KindOf(err) != vam.TooLarge {
 		return err
 	}
 	if resp.StatusCode < 400 {
-		return vam.Errorf(vam.Invalid, "the peer answered with the status %d, which means nothing here", resp.StatusCode)
+		return call.misread(vam.Errorf(vam.Invalid, "the peer answered with the status %d, which means nothing here", resp.StatusCode))
 	}
 	if err := activmail.ParseProblem(resp.StatusCode, resp.Header, text).Err(); err != nil {
 		return err

@@ -97,12 +97,15 @@ func FuzzProblem(f *testing.F) {
 		if status < 200 || status > 999 {
 			return
 		}
-		err := c.problem(&http.Response{
+		err := c.problem(&call{}, &http.Response{
 			StatusCode: status, Header: http.Header{"Retry-After": {retry}}, Body: io.NopCloser(bytes.NewReader(text)),
 		})
 		var e *vam.Error
 		if !errors.As(err, &e) || e.Kind == vam.Internal || e.RetryAfter < 0 || len(e.Message) > 500 || strings.ContainsAny(e.Message, "\x00\n\u202e") {
 			t.Errorf("%d %q: %#v", status, text, err)
+		}
+		if status < 400 && !e.Kind.Temporary() {
+			t.Errorf("%d is permanent: %v", status, err)
 		}
 		var pos *activmail.PositionError
 		if errors.As(err, &pos) && pos.Size < 0 {

@@ -260,42 +260,76 @@ func TestHostileEntries(t *testing.T) {
 	})
 }
 
-// Documents are read whole within their limit, and are of what was asked.
-func TestHostileDocuments(t *testing.T) {
-	offer := amclient.OfferName{Origin: "a.test", MessageID: somebody().MessageID, Offer: somebody().MessageID}
-	operations := map[string]func(c *amclient.Client, ctx context.Context) error{
-		"head": func(c *amclient.Client, ctx context.Context) error { _, err := c.Head(ctx, somebody()); return err },
-		"proof": func(c *amclient.Client, ctx context.Context) error {
+// document is a request that is answered by one, or by a status alone.
+type document func(ctx context.Context, c *amclient.Client) error
+
+// documents are those that read a message, and those that are signed.
+func documents() (pulls, signed map[string]document) {
+	mid := somebody().MessageID
+	offer := amclient.OfferName{Origin: "a.test", MessageID: mid, Offer: mid}
+	receipt := activmail.Receipt{Recipient: vam.Address{Local: "bob", Domain: "b.test"}, Event: activmail.EventStored, At: time.Unix(1e9, 0).UTC()}
+	pulls = map[string]document{
+		"head": func(ctx context.Context, c *amclient.Client) error { _, err := c.Head(ctx, somebody()); return err },
+		"proof": func(ctx context.Context, c *amclient.Client) error {
 			_, err := c.Inclusion(ctx, somebody(), 1, 2)
 			return err
 		},
-		"offer": func(c *amclient.Client, ctx context.Context) error {
+	}
+	signed = map[string]document{
+		"offer": func(ctx context.Context, c *amclient.Client) error {
 			_, err := c.PutOffer(ctx, offer, []byte("{}"))
 			return err
 		},
-		"offer state": func(c *amclient.Client, ctx context.Context) error { _, err := c.OfferState(ctx, offer); return err },
-		"token": func(c *amclient.Client, ctx context.Context) error {
-			_, err := c.RenewToken(ctx, offer.MessageID, offer.Offer)
-			return err
-		},
+		"offer state": func(ctx context.Context, c *amclient.Client) error { _, err := c.OfferState(ctx, offer); return err },
+		"token":       func(ctx context.Context, c *amclient.Client) error { _, err := c.RenewToken(ctx, mid, mid); return err },
+		"receipt":     func(ctx context.Context, c *amclient.Client) error { return c.PutReceipt(ctx, mid, receipt) },
+		"poke":        func(ctx context.Context, c *amclient.Client) error { return c.Poke(ctx, "a.test", mid, []byte("cp")) },
 	}
+	return pulls, signed
+}
+
+// Documents are read whole within their limit, and are of what was asked. What a signed
+// request is answered with and is not understood is temporary (AM-8.23, AM-10.13): else a
+// message would bounce that its recipients have.
+func TestHostileDocuments(t *testing.T) {
+	pulls, signed := documents()
 	bothModes(t, func(t *testing.T, mode amclient.Mode) {
 		s, c := onStage(t, mode)
-		for answer, row := range map[string]struct {
+		for _, row := range []struct {
+			name    string
 			handler http.HandlerFunc
-			kind    vam.ErrorKind
+			kind    vam.ErrorKind // of those that read a message
+			fine    string        // who takes it
 		}{
-			"no JSON": {answering(200, []byte("hello")), vam.Invalid},
-			"empty":   {answering(200, nil), vam.Invalid},
-			"huge":    {answering(200, make([]byte, 65<<10)), vam.TooLarge},
-			"endless": {endless(200), vam.TooLarge},
-			"coded":   {answering(200, gzipped([]byte("{}")), "Content-Encoding", "gzip"), vam.Invalid},
+			{"no JSON", answering(200, []byte("hello")), vam.Invalid, "receipt"},
+			{"another document", answering(200, []byte(`{"v":1}`)), vam.Invalid, "receipt"},
+			{"empty", answering(200, nil), vam.Invalid, "receipt"},
+			{"huge", answering(200, make([]byte, 65<<10)), vam.TooLarge, ""},
+			{"endless", endless(200), vam.TooLarge, ""},
+			{"coded", answering(200, gzipped([]byte("{}")), "Content-Encoding", "gzip"), vam.Invalid, ""},
+			{"redirect", answering(302, nil, "Location", "https://elsewhere.test/"), vam.Invalid, ""},
+			{"redirect for stores", answering(307, nil, "Location", "https://elsewhere.test/"), vam.Invalid, ""},
+			{"no content", answering(204, nil), vam.Invalid, "poke"},
+			{"not modified", answering(304, nil), vam.Invalid, ""},
+			{"success of another kind", answering(203, []byte("{}")), vam.Invalid, ""},
 		} {
 			s.play(row.handler)
-			for name, operation := range operations {
-				if err := operation(c, t.Context()); vam.KindOf(err) != row.kind {
-					t.Errorf("%s, %s: %v (%v), want %v", name, answer, vam.KindOf(err), err, row.kind)
+			check := func(name string, do document, kind vam.ErrorKind) {
+				t.Helper()
+				err := do(t.Context(), c)
+				if name == row.fine && err == nil {
+					return
 				}
+				var e *vam.Error
+				if !errors.As(err, &e) || e.Kind != kind || kind == vam.Busy && e.Problem != "" {
+					t.Errorf("%s, %s: %v (%v), want %v", name, row.name, vam.KindOf(err), err, kind)
+				}
+			}
+			for name, do := range pulls {
+				check(name, do, row.kind)
+			}
+			for name, do := range signed {
+				check(name, do, vam.Busy)
 			}
 		}
 		s.play(func(rw http.ResponseWriter, r *http.Request) { // the head of another message

@@ -27,15 +27,14 @@ type OfferResult struct {
 }
 
 // PutOffer offers a message; body is the stored octets of the offer, the same at every
-// attempt (AM-6.1, AM-6.5). Errors: those of the peer's problem, Unavailable, Invalid
-// (an answer that is none).
+// attempt (AM-6.1, AM-6.5). Errors: those of the peer's problem, Unavailable, Busy (an
+// answer that is not understood: the offer may have been taken, AM-8.23).
 func (c *Client) PutOffer(ctx context.Context, name OfferName, body []byte) (OfferResult, error) {
-	status, text, err := c.document(ctx, &call{
-		method: http.MethodPut, path: name.path(), contentType: activmail.OfferType, body: body,
-	}, http.StatusCreated, http.StatusAccepted, http.StatusOK)
+	call := &call{method: http.MethodPut, path: name.path(), contentType: activmail.OfferType, body: body}
+	status, text, err := c.document(ctx, call, http.StatusCreated, http.StatusAccepted, http.StatusOK)
 	if err != nil {
 		return OfferResult{}, err
 	}
 	answer, err := activmail.ParseOfferAnswer(text, c.options.Limits)
-	return OfferResult{Known: status == http.StatusOK, Answer: answer}, err
+	return OfferResult{Known: status == http.StatusOK, Answer: answer}, call.misread(err)
 }

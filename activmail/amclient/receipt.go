@@ -9,7 +9,8 @@ import (
 )
 
 // PutReceipt tells the origin what became of a recipient (AM-8.1). A repetition changes
-// nothing. Errors: Denied, those of the peer's problem, Unavailable.
+// nothing. Errors: Denied, those of the peer's problem, Unavailable, Busy (an answer
+// that is not understood).
 func (c *Client) PutReceipt(ctx context.Context, mid vam.MessageID, r activmail.Receipt) error {
 	body, err := r.Marshal()
 	if err != nil {
