@@ -23,7 +23,7 @@ const (
 )
 
 // Job is one piece of work towards one domain. Kind and Key together are unique: a
-// second Enqueue of the same brings the first one forward instead of adding one.
+// second Enqueue of the same joins the first one instead of adding one.
 type Job struct {
 	ID       int64
 	Kind     Kind
@@ -80,7 +80,8 @@ func (w Want) Room(d vam.Domain) int {
 // much with a million waiting jobs as with ten.
 type Store interface {
 	// Enqueue adds jobs, or for those that are there brings NextAt forward to the
-	// earlier of the two and leaves the rest. A job that is leased at that moment is run
+	// earlier of the two, puts Deadline off to the later (none is the latest), so that news
+	// has its whole time (AM-6.32), and leaves the rest. A job that is leased at that moment is run
 	// once more after its lease ends, not before the new NextAt. TooLarge for a payload
 	// of more than MaxPayload; then none is added.
 	Enqueue(ctx context.Context, jobs ...Job) error
@@ -90,8 +91,8 @@ type Store interface {
 	// Renew extends the leases that owner still holds and returns those job ids.
 	Renew(ctx context.Context, owner string, until time.Time, ids []int64) ([]int64, error)
 	// Finish removes a job that owner holds. When Enqueue touched it during the lease
-	// it is released for another run instead, as if it were new. Conflict when the
-	// lease was lost.
+	// it is released for another run instead, as if it were new and made when the newest
+	// of those was. Conflict when the lease was lost.
 	Finish(ctx context.Context, owner string, id int64) error
 	// Retry releases a job with a later NextAt and one more attempt. When Enqueue
 	// touched it during the lease, the earlier of the two times counts. Conflict when

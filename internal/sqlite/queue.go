@@ -41,11 +41,13 @@ func enqueue(ctx context.Context, tx *sql.Tx, jobs ...queue.Job) error {
 			return vam.Errorf(vam.TooLarge, "the payload of a job has %d octets; %d fit", len(j.Payload), queue.MaxPayload)
 		}
 		// The time of a job that is leased is spent: what counts is when it is wanted again.
+		// Then again is when the newest that wants it was made.
 		_, err := tx.ExecContext(ctx, `INSERT INTO job (kind, key, domain, attempts, next_at, deadline, created, reason, payload, owner, until, again)
 			VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, '', ?7, '', 0, 0)
 			ON CONFLICT (kind, key) DO UPDATE SET
 				next_at = CASE WHEN owner <> '' AND again = 0 THEN excluded.next_at ELSE min(next_at, excluded.next_at) END,
-				again   = owner <> ''`,
+				deadline = CASE WHEN 0 IN (deadline, excluded.deadline) THEN 0 ELSE max(deadline, excluded.deadline) END,
+				again = CASE owner WHEN '' THEN 0 ELSE max(again, excluded.created, 1) END`,
 			j.Kind, j.Key, j.Domain, micros(j.NextAt), micros(j.Deadline), micros(j.Created), nilIfEmpty(j.Payload))
 		if err != nil {
 			return err
@@ -172,8 +174,8 @@ func (s Queue) Finish(ctx context.Context, owner string, id int64) error {
 		if err != nil {
 			return err
 		}
-		if again {
-			_, err = tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, again = 0, attempts = 0, reason = '' WHERE id = ?1`, id)
+		if again != 0 {
+			_, err = tx.ExecContext(ctx, `UPDATE job SET owner = '', until = 0, created = ?2, again = 0, attempts = 0, reason = '' WHERE id = ?1`, id, again)
 		} else {
 			_, err = tx.ExecContext(ctx, `DELETE FROM job WHERE id = ?1`, id)
 		}
@@ -181,12 +183,12 @@ func (s Queue) Finish(ctx context.Context, owner string, id int64) error {
 	})
 }
 
-// leased reports whether the job was enqueued again meanwhile. Conflict when owner
-// does not hold it.
-func leased(ctx context.Context, tx *sql.Tx, owner string, id int64) (again bool, err error) {
+// leased returns when the job was made that it was enqueued again as meanwhile, 0 when it
+// was not. Conflict when owner does not hold it.
+func leased(ctx context.Context, tx *sql.Tx, owner string, id int64) (again int64, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT again FROM job WHERE id = ?1 AND owner = ?2`, id, owner).Scan(&again)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, vam.Errorf(vam.Conflict, "the lease of job %d was lost", id)
+		return 0, vam.Errorf(vam.Conflict, "the lease of job %d was lost", id)
 	}
 	return again, err
 }

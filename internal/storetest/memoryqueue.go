@@ -30,6 +30,7 @@ type memoryJob struct {
 	owner string
 	until time.Time
 	again bool
+	newer time.Time // when the newest was made that it is wanted again as
 }
 
 // ready is when the job can be leased.
@@ -65,19 +66,33 @@ func (q *MemoryQueue) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 		return vam.Errorf(vam.TooLarge, "the payload of a job is too large")
 	}
 	for _, j := range jobs {
-		old := q.find(j.Kind, j.Key)
-		switch {
-		case old == nil:
-			q.last++
-			j.ID, j.Attempts, j.Reason = q.last, 0, ""
-			q.jobs[j.ID] = &memoryJob{Job: j}
-		case old.owner != "" && !old.again:
-			old.NextAt, old.again = j.NextAt, true
-		case j.NextAt.Before(old.NextAt):
-			old.NextAt = j.NextAt
+		if old := q.find(j.Kind, j.Key); old != nil {
+			old.join(j)
+			continue
 		}
+		q.last++
+		j.ID, j.Attempts, j.Reason = q.last, 0, ""
+		q.jobs[j.ID] = &memoryJob{Job: j}
 	}
 	return nil
+}
+
+// join makes one job of two.
+func (j *memoryJob) join(later queue.Job) {
+	if j.Deadline.IsZero() || later.Deadline.IsZero() {
+		j.Deadline = time.Time{}
+	} else if later.Deadline.After(j.Deadline) {
+		j.Deadline = later.Deadline
+	}
+	leased := j.owner != ""
+	first := leased && !j.again
+	if first || later.NextAt.Before(j.NextAt) {
+		j.NextAt = later.NextAt
+	}
+	if first || later.Created.After(j.newer) {
+		j.newer = later.Created
+	}
+	j.again = leased
 }
 
 func (q *MemoryQueue) find(kind queue.Kind, key string) *memoryJob {
@@ -162,7 +177,7 @@ func (q *MemoryQueue) Finish(ctx context.Context, owner string, id int64) error 
 		delete(q.jobs, id)
 		return nil
 	}
-	j.owner, j.again, j.Attempts, j.Reason = "", false, 0, ""
+	j.owner, j.again, j.Created, j.Attempts, j.Reason = "", false, j.newer, 0, ""
 	return nil
 }
 

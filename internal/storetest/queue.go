@@ -15,6 +15,7 @@ func Queue(t *testing.T, open Opener) {
 	run(t, open, map[string]func(*world){
 		"Enqueue":         testEnqueue,
 		"EnqueueAgain":    testEnqueueAgain,
+		"EnqueueLater":    testEnqueueLater,
 		"EnqueueTooLarge": testEnqueueTooLarge,
 		"Order":           testJobOrder,
 		"Kinds":           testJobKinds,
@@ -110,7 +111,9 @@ func testEnqueueAgain(w *world) {
 	again := w.job("a", "third.example", 10*time.Minute)
 	again.Payload, again.Deadline = []byte("second"), w.now().Add(9*time.Hour)
 	w.enqueue(again, again)
-	w.enqueue(w.job("a", away, 2*time.Hour))
+	later := w.job("a", away, 2*time.Hour)
+	later.Deadline = w.now().Add(time.Hour)
+	w.enqueue(later)
 	other := w.job("a", away, 3*time.Hour)
 	other.Kind = queue.Poke
 	w.enqueue(other)
@@ -119,8 +122,52 @@ func testEnqueueAgain(w *world) {
 		if len(jobs) != 2 {
 			w.Fatalf("there are %d jobs, want one of each kind: %+v", len(jobs), jobs)
 		}
-		first.ID, first.NextAt = jobs[0].ID, again.NextAt
+		first.ID, first.NextAt, first.Deadline = jobs[0].ID, again.NextAt, again.Deadline
 		w.equal("the job that was brought forward", jobs[0], first)
+	})
+}
+
+// News that joins a job that is old has all the time that it would have alone.
+func testEnqueueLater(w *world) {
+	poke := func() queue.Job {
+		j := w.job("a", away, 0)
+		j.Deadline = w.now().Add(14 * 24 * time.Hour)
+		return j
+	}
+	first := poke()
+	w.enqueue(first)
+	w.ok(w.Queue.Retry(w.Context(), "me", w.leaseOne("me").ID, w.now().Add(13*24*time.Hour), "down"))
+	w.pass(13 * 24 * time.Hour)
+	news := poke()
+	w.enqueue(news)
+	w.enqueue(first)
+	w.stays(func() {})
+	j := w.leaseOne("me")
+	w.equal("the joined one", []any{j.Deadline, j.Created, j.Attempts}, []any{news.Deadline, first.Created, 1})
+
+	// While it runs: what is left after it is the news alone.
+	w.pass(time.Second)
+	early, late := poke(), poke()
+	early.Created = w.now().Add(-time.Millisecond)
+	w.enqueue(late, early)
+	w.equal("how old the job that runs is", got(w.Queue.Jobs(w.Context(), "", 10))(w)[0].Created, first.Created)
+	w.ok(w.Queue.Finish(w.Context(), "me", j.ID))
+	w.stays(func() {})
+	j = w.leaseOne("me")
+	w.equal("the news", []any{j.Deadline, j.Created, j.Attempts}, []any{late.Deadline, late.Created, 0})
+
+	// An attempt that failed is one of the older job too.
+	w.pass(time.Second)
+	w.enqueue(poke())
+	w.ok(w.Queue.Retry(w.Context(), "me", j.ID, w.now(), "down"))
+	w.equal("how old it is after an attempt", w.leaseOne("me").Created, late.Created)
+
+	endless := poke()
+	endless.Deadline = time.Time{}
+	w.enqueue(endless)
+	w.enqueue(poke())
+	w.stays(func() {
+		w.equal("with one that has no end", got(w.Queue.Jobs(w.Context(), "", 10))(w)[0].Deadline, time.Time{})
 	})
 }
 

@@ -73,6 +73,9 @@ func (m *model) step() {
 		key := m.rnd.IntN(40)
 		d := vam.Domain(fmt.Sprintf("d%d.example", key%4))
 		j := queue.Job{Kind: modelKinds[m.rnd.IntN(3)], Key: fmt.Sprint(key), Domain: d, NextAt: m.in(2 * time.Minute), Created: m.now()}
+		if m.rnd.IntN(3) > 0 {
+			j.Deadline = m.in(time.Hour)
+		}
 		m.both("Enqueue", func(s queue.Store) (any, error) { return nil, s.Enqueue(ctx, j) })
 	case n < 50:
 		m.lease()
