@@ -153,6 +153,36 @@ func TestOutcomes(t *testing.T) {
 	}
 	t.Run("unknown", func(t *testing.T) { outcome(t, errors.New("what is this"), true, false) })
 	t.Run("none", func(t *testing.T) { outcome(t, nil, false, false) })
+	t.Run("not reached", func(t *testing.T) { outcome(t, queue.ErrNotReached, false, false) })
+}
+
+// Jobs that are done without an answer of their domain say nothing of it: an outage goes
+// on, and those that wait for its end go on waiting.
+func TestNotReached(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		c := &calls{b: b, result: func(j queue.Job) error {
+			switch {
+			case j.Key == "late":
+				return queue.ErrNotReached
+			case b.clock() < time.Hour:
+				return errDown
+			}
+			return nil
+		}}
+		b.add(domain, "a")
+		b.start(queue.Options{}, c.handle)
+		time.Sleep(10 * time.Second)
+		b.add(domain, "late")
+		time.Sleep(5 * time.Minute)
+		c.want(0, 5*time.Second, 20*time.Second, 20*time.Second, 80*time.Second)
+		if left := b.left(); len(left) != 1 || left[0].Key != "a" {
+			b.Errorf("left: %+v", left)
+		}
+		dest, err := b.Destination(b.Context(), domain)
+		if b.ok(err); dest.Failures != 4 {
+			b.Errorf("the domain has %d failures, want all 4", dest.Failures)
+		}
+	})
 }
 
 func outcome(t *testing.T, result error, retried, blocks bool) {

@@ -15,7 +15,8 @@ import (
 	"github.com/videoactivmail/vam"
 )
 
-// Handler does one job. A nil error finishes it. A temporary error (see
+// Handler does one job. A nil error finishes it and says that its domain answers;
+// ErrNotReached finishes it and says nothing of the domain. A temporary error (see
 // vam.ErrorKind.Temporary) retries it: Unavailable says that the domain could not be
 // reached and counts against all jobs towards it, any other temporary error counts
 // against the job alone. A permanent error finishes the job too: the handler has
@@ -240,6 +241,11 @@ func (r *Runner) handle(ctx context.Context, j Job) (err error) {
 // job has no outcome then, like one that was cut off.
 var ErrStopped = errors.New("the process stops")
 
+// ErrNotReached is what a handler returns that is done with its job and had no answer of
+// the domain: it asked nothing, or gave up. An outage goes on as if nothing had been
+// (AM-8.24).
+var ErrNotReached error = vam.Errorf(vam.Gone, "the job ended without an answer of its domain")
+
 // settle records the outcome, also of a job that ended just when the Runner was
 // stopped. A job that was stopped has none: its lease ends by itself, or at the next
 // start.
@@ -254,7 +260,7 @@ func (r *Runner) settle(ctx context.Context, j Job, begun time.Time, err error) 
 		serr = errors.Join(r.store.Finish(ctx, r.o.Owner, j.ID), r.reached(ctx, j.Domain))
 	case vam.KindOf(err).Temporary():
 		serr = r.retry(ctx, j, begun, err)
-	default:
+	default: // ErrNotReached too
 		serr = r.store.Finish(ctx, r.o.Owner, j.ID)
 	}
 	if serr != nil {
