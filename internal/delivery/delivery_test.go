@@ -366,7 +366,67 @@ func TestPoke(t *testing.T) {
 		t.Error("a job without a message is done")
 	}
 	gone := message.Key{Origin: "a.example", ID: vam.NewMessageID(d.Clock.Now())}
-	if err := d.Delivery.Poke(t.Context(), queue.Job{Kind: queue.Poke, Key: gone.String() + " b.example", Domain: "b.example"}); err != nil {
+	if err := d.Delivery.Poke(t.Context(), queue.Job{Kind: queue.Poke, Key: gone.String() + " b.example", Domain: "b.example"}); !errors.Is(err, queue.ErrNotReached) {
 		t.Error(err)
+	}
+}
+
+// A job that ends without a word of its domain does not say that the domain answers, else
+// an outage would be forgotten in the middle of it (AM-8.24).
+func TestEndsWithoutAnAnswer(t *testing.T) {
+	d := newDesk(t, hosttest.Options{})
+	d.net.deliver = fails(vam.Errorf(vam.Unavailable, "no"))
+	d.net.poke = vam.Errorf(vam.Unavailable, "no")
+	ends := func(what string, kind queue.Kind, want error) {
+		t.Helper()
+		jobs := d.jobs(t, kind)
+		if len(jobs) != 1 {
+			t.Fatalf("%s: the jobs are %+v", what, jobs)
+		}
+		for range 2 {
+			if err := d.Handlers()[kind](t.Context(), jobs[0]); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		d.Work(t.Context()) // and it is gone
+	}
+	offer := func(x submission.Draft) message.Key {
+		t.Helper()
+		x.To = to(t, "bob@b.example")
+		k := d.sent(t, x)
+		d.Work(t.Context())
+		return k
+	}
+
+	offer(submission.Draft{})
+	d.Clock.Advance(5 * 24 * time.Hour)
+	ends("past its deadline", queue.Offer, queue.ErrNotReached)
+
+	offer(submission.Draft{Expires: d.Clock.Now().Add(24 * time.Hour)})
+	d.Clock.Advance(25 * time.Hour)
+	ends("expired", queue.Offer, queue.ErrNotReached)
+
+	k := offer(submission.Draft{})
+	if _, err := d.Submission.Revoke(t.Context(), d.alice, k); err != nil {
+		t.Fatal(err)
+	}
+	d.Clock.Advance(time.Hour)
+	ends("taken back", queue.Offer, queue.ErrNotReached)
+	d.Clock.Advance(15 * 24 * time.Hour)
+	ends("a poke past its deadline", queue.Poke, queue.ErrNotReached)
+
+	d.net.deliver = all(delivery.Update{State: vam.Held})
+	d.sent(t, submission.Draft{To: to(t, "bob@b.example")})
+	d.Work(t.Context(), queue.Offer)
+	ends("a hold", queue.Hold, queue.ErrNotReached)
+
+	k = d.sent(t, submission.Draft{To: to(t, "carol@c.example")})
+	d.net.deliver = all(delivery.Update{State: vam.Accepted})
+	jobs := d.jobs(t, queue.Offer)
+	if err := d.Delivery.Offer(t.Context(), jobs[0]); err != nil {
+		t.Errorf("an offer that was answered: %v", err)
+	}
+	if err := d.Delivery.Offer(t.Context(), jobs[0]); !errors.Is(err, queue.ErrNotReached) {
+		t.Errorf("one that nobody waits for, of %v: %v", d.states(t, k), err)
 	}
 }

@@ -30,15 +30,16 @@ func (s *Service) watchHolds(ctx context.Context, j queue.Job, updates []Update)
 }
 
 // Hold is the queue handler of queue.Hold: recipients who are held, and whom their domain
-// has said nothing of for 21 days, have lapsed. Whoever was held later waits on.
+// has said nothing of for 21 days, have lapsed. Whoever was held later waits on. It asks
+// nobody.
 func (s *Service) Hold(ctx context.Context, j queue.Job) error {
 	offer, err := s.store.Offer(ctx, vam.MessageID(j.Key))
 	if err != nil {
-		return ignoreMissing(err)
+		return unlessMissing(err)
 	}
 	m, err := s.o.Messages.Get(ctx, offer.Key)
 	if err != nil {
-		return ignoreMissing(err)
+		return unlessMissing(err)
 	}
 	now := s.o.Now()
 	var lapsed []Update
@@ -64,9 +65,10 @@ func (s *Service) Hold(ctx context.Context, j queue.Job) error {
 			return err
 		}
 	}
-	if len(lapsed) == 0 {
-		return nil
+	if len(lapsed) > 0 {
+		if _, err = s.settle(ctx, m, lapsed); err != nil {
+			return err
+		}
 	}
-	_, err = s.settle(ctx, m, lapsed)
-	return err
+	return queue.ErrNotReached
 }

@@ -57,19 +57,19 @@ func New(store Store, o Options) *Service {
 
 // Offer is the queue handler of queue.Offer: one attempt to bring an offer to its
 // domain. It returns a temporary error as long as a recipient waits for another
-// attempt.
+// attempt, and queue.ErrNotReached when nothing was offered any more.
 func (s *Service) Offer(ctx context.Context, j queue.Job) error {
 	offer, err := s.store.Offer(ctx, vam.MessageID(j.Key))
 	if err != nil {
-		return ignoreMissing(err)
+		return unlessMissing(err)
 	}
 	m, err := s.o.Messages.Get(ctx, offer.Key)
 	if err != nil {
-		return ignoreMissing(err)
+		return unlessMissing(err)
 	}
 	open := waiting(offer.Recipients)
 	if len(open) == 0 || m.State == vam.Revoked || m.State == vam.Purged {
-		return nil
+		return queue.ErrNotReached
 	}
 	offer.Recipients = open
 	switch late := s.o.Now(); {
@@ -91,9 +91,11 @@ func (s *Service) Offer(ctx context.Context, j queue.Job) error {
 	return s.conclude(ctx, m, j, open, updates, err)
 }
 
-func ignoreMissing(err error) error {
+// unlessMissing is the end of a job whose offer or message cannot be read: one that is
+// gone leaves nothing to do.
+func unlessMissing(err error) error {
 	if vam.KindOf(err) == vam.NotFound {
-		return nil
+		return queue.ErrNotReached
 	}
 	return err
 }
@@ -181,7 +183,8 @@ func CodeOf(err error) string {
 	return "5.0.0"
 }
 
-// giveUp ends those who wait; why is a sentence about their domain.
+// giveUp ends those who wait, and with them the job: ErrNotReached when it is recorded.
+// why is a sentence about their domain.
 func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipient, code, why string) error {
 	updates := make([]Update, len(open))
 	for i, r := range open {
@@ -191,8 +194,10 @@ func (s *Service) giveUp(ctx context.Context, m message.Message, open []Recipien
 		}
 		updates[i] = u
 	}
-	_, err := s.settle(ctx, m, updates)
-	return err
+	if _, err := s.settle(ctx, m, updates); err != nil {
+		return err
+	}
+	return queue.ErrNotReached
 }
 
 // settle records updates with the bounce for those that end without delivery (AM-8.11, AM-8.25).
@@ -301,11 +306,11 @@ func (s *Service) Poke(ctx context.Context, j queue.Job) error {
 	}
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
-		return ignoreMissing(err)
+		return unlessMissing(err)
 	}
 	if !j.Deadline.IsZero() && s.o.Now().After(j.Deadline) {
 		s.o.Log.Warn("a peer was not told of a change in time", "message", m.Key, "domain", j.Domain)
-		return nil
+		return queue.ErrNotReached
 	}
 	err = s.o.Native.Poke(ctx, j.Domain, m)
 	switch kind := vam.KindOf(err); {
