@@ -603,7 +603,7 @@ func TestRevokeAndDiscard(t *testing.T) {
 	}
 	for _, j := range jobs {
 		if j.Kind == queue.Offer {
-			if err := d.Delivery.Offer(t.Context(), j); err != nil {
+			if err := d.Delivery.Offer(t.Context(), j); !errors.Is(err, queue.ErrNotReached) {
 				t.Errorf("job %s: %v", j.Key, err)
 			}
 		}
@@ -662,7 +662,7 @@ func (d *desk) deliver(t *testing.T) {
 	}
 	for _, j := range jobs {
 		if j.Kind == queue.Offer {
-			if err := d.Delivery.Offer(t.Context(), j); err != nil {
+			if err := d.Delivery.Offer(t.Context(), j); err != nil && !errors.Is(err, queue.ErrNotReached) {
 				t.Fatal(err)
 			}
 		}
