@@ -178,7 +178,7 @@ func (d *Daemon) pull(ctx context.Context, j queue.Job) error {
 		result, err = "cut", queue.ErrStopped
 	case err != nil && (vam.KindOf(err).Temporary() || errors.Is(err, context.Canceled)):
 		result = "cut"
-	case err != nil:
+	case err != nil && !errors.Is(err, queue.ErrNotReached):
 		result = "refused"
 	}
 	d.metrics.Pulls.WithLabelValues(result).Inc()

@@ -26,7 +26,7 @@ func (s *Service) digestJob(ctx context.Context, k message.Key) (queue.Job, erro
 // Digest is the queue handler of queue.Digest: it reads the whole media and compares it
 // with the seal (AM-4.23). An origin whose seal contradicts its own records has its
 // message withdrawn, and is told that it failed; the media is kept. Where this disk is at
-// fault, nobody is told but the operator.
+// fault, nobody is told but the operator. It asks nobody.
 func (s *Service) Digest(ctx context.Context, j queue.Job) error {
 	k, err := message.ParseKey(j.Key)
 	if err != nil {
@@ -34,13 +34,13 @@ func (s *Service) Digest(ctx context.Context, j queue.Job) error {
 	}
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil || !m.Complete {
-		return ignore(err, vam.NotFound) // what is pulled again is looked at again
+		return notReached(ignore(err, vam.NotFound)) // what is pulled again is looked at again
 	}
 	err = s.o.Messages.VerifyDigest(ctx, k)
 	var e *vam.Error
 	switch {
 	case err == nil, vam.KindOf(err) == vam.NotFound, vam.KindOf(err) == vam.Gone:
-		return nil
+		return queue.ErrNotReached
 	case !errors.As(err, &e) || e.Problem != "digest-mismatch":
 		return err
 	}
@@ -50,9 +50,9 @@ func (s *Service) Digest(ctx context.Context, j queue.Job) error {
 	}
 	s.o.Log.Error("the whole media is not what its seal says", "message", k, "damaged_here", damaged, "err", err)
 	if damaged {
-		return nil // every check says so again
+		return queue.ErrNotReached // every check says so again
 	}
 	defer s.o.Wake()
 	p := activmail.ProblemFor(err)
-	return s.store.Conclude(ctx, k, vam.Withdrawn, activmail.EventFailed, p.Code, p.Detail, s.o.Now())
+	return notReached(s.store.Conclude(ctx, k, vam.Withdrawn, activmail.EventFailed, p.Code, p.Detail, s.o.Now()))
 }

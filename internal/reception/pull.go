@@ -62,7 +62,8 @@ func (f *fault) Unwrap() error { return f.err }
 
 // Pull is the queue handler of queue.Pull: it fetches what is missing of a message
 // until it is complete, ended, or the origin cannot be reached. Progress is kept
-// across attempts: what is here and verified is never asked for again.
+// across attempts: what is here and verified is never asked for again. ErrNotReached when
+// it ends without a word of the origin.
 func (s *Service) Pull(ctx context.Context, j queue.Job) error {
 	k, err := message.ParseKey(j.Key)
 	if err != nil || s.o.Accounts.Hosts(k.Origin) {
@@ -70,16 +71,16 @@ func (s *Service) Pull(ctx context.Context, j queue.Job) error {
 	}
 	m, err := s.o.Messages.Get(ctx, k)
 	if vam.KindOf(err) == vam.NotFound && err != nil {
-		return nil
+		return queue.ErrNotReached
 	}
 	if err != nil {
 		return err
 	}
 	switch m.State {
 	case vam.Revoked:
-		return s.withdraw(ctx, k)
+		return notReached(s.withdraw(ctx, k))
 	case vam.Expired, vam.Purged:
-		return nil // its people were told, and nobody else is (AM-8.18)
+		return queue.ErrNotReached // its people were told, and nobody else is (AM-8.18)
 	}
 	wanted, err := s.store.Wanted(ctx, k)
 	if err != nil {
@@ -92,7 +93,16 @@ func (s *Service) Pull(ctx context.Context, j queue.Job) error {
 	return s.outcome(ctx, k, j, moved, err)
 }
 
-// get brings a message here and reports whether anything of it came.
+// notReached is the end of a job that had no answer of its domain.
+func notReached(err error) error {
+	if err == nil {
+		return queue.ErrNotReached
+	}
+	return err
+}
+
+// get brings a message here and reports whether anything of it came. ErrNotReached when
+// it was here.
 func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err error) {
 	reused, err := s.o.Messages.Reuse(ctx, m.Key, m.Origin)
 	if err != nil {
@@ -102,7 +112,7 @@ func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err e
 		if err := s.kept(ctx, m.Key); err != nil {
 			return true, err
 		}
-		return true, s.stored(ctx, m.Key)
+		return true, notReached(s.stored(ctx, m.Key))
 	}
 	err = s.withOrigin(ctx, m, func(origin Origin) error {
 		t := s.newTransfer(m.Key, origin)
@@ -112,7 +122,10 @@ func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err e
 	})
 	if errors.Is(err, errHere) { // the end of the log showed that its media is here
 		if _, err = s.o.Messages.Reuse(ctx, m.Key, m.Origin); err == nil {
-			return s.get(ctx, m)
+			if moved, err = s.get(ctx, m); errors.Is(err, queue.ErrNotReached) {
+				err = nil // the log came
+			}
+			return moved, err
 		}
 	}
 	if err != nil {
@@ -124,15 +137,18 @@ func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err e
 // idle ends the attempts for news of a message that nobody waits for.
 func (s *Service) idle(j queue.Job, err error) error {
 	var f *fault
-	if err == nil || errors.As(err, &f) || s.o.Now().Sub(j.Created) > giveUpAfter {
+	switch {
+	case err == nil, errors.As(err, &f):
 		return nil // whatever a peer says now, what is here stays (AM-8.17)
+	case s.o.Now().Sub(j.Created) > giveUpAfter:
+		return queue.ErrNotReached
 	}
 	return notServed(err)
 }
 
 // outcome turns the end of an attempt into what people see.
 func (s *Service) outcome(ctx context.Context, k message.Key, j queue.Job, moved bool, err error) error {
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || errors.Is(err, queue.ErrNotReached) {
 		return err
 	}
 	var f *fault
@@ -150,7 +166,7 @@ func (s *Service) outcome(ctx context.Context, k message.Key, j queue.Job, moved
 	}
 	if s.tired(k, j, moved) {
 		s.o.Log.Warn("a message is given up", "message", k, "since", j.Created, "err", err)
-		return s.fail(ctx, k, "4.4.7", "the media could not be fetched from its origin for a week")
+		return notReached(s.fail(ctx, k, "4.4.7", "the media could not be fetched from its origin for a week"))
 	}
 	return notServed(err)
 }

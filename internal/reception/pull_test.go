@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -644,4 +645,81 @@ func TestReceiptsAreToldForAWhile(t *testing.T) {
 	if got := in.away.Receipts(); len(got) != 0 {
 		t.Errorf("receipts %v", got)
 	}
+}
+
+// A job that ends without a word of the origin does not say that the origin answers, else
+// an outage would be forgotten in the middle of it (AM-8.24).
+func TestEndsWithoutAnAnswer(t *testing.T) {
+	in := newInbox(t, hosttest.Options{})
+	carol := in.Account("carol@b.example", 0)
+	do := func(what string, kind queue.Kind, want error) {
+		t.Helper()
+		jobs, err := in.DB.Queue().Jobs(t.Context(), "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(jobs, func(j queue.Job) bool { return j.Kind == kind })
+		if i < 0 {
+			t.Fatalf("%s: the jobs are %+v", what, jobs)
+		}
+		if err := in.Handlers()[kind](t.Context(), jobs[i]); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	down := func(op string) error { return vam.Errorf(vam.Unavailable, "nobody answers at %s", op) }
+	gone := queue.Job{Kind: queue.Pull, Key: message.Key{Origin: "a.example", ID: vam.NewMessageID(in.Clock.Now())}.String()}
+	if err := in.Reception.Pull(t.Context(), gone); !errors.Is(err, queue.ErrNotReached) {
+		t.Errorf("what is not here: %v", err)
+	}
+
+	content := hosttest.Pattern(4*partSize, 1)
+	first := in.recording(t, content)
+	first.Seal()
+	in.taken(t, in.offer(t, first, "bob@b.example"))
+	do("a pull that brings everything", queue.Pull, nil)
+	do("a look at the whole media", queue.Digest, queue.ErrNotReached)
+	do("a receipt that is taken", queue.Receipt, nil)
+	in.settled(t)
+
+	in.away.Fail = down
+	second := in.recording(t, content)
+	second.Seal()
+	in.taken(t, in.offer(t, second, "carol@b.example"))
+	do("a pull of what is here", queue.Pull, queue.ErrNotReached)
+	if st := in.state(t, carol, second); st != mailbox.Stored {
+		t.Fatalf("carol has it %s", st)
+	}
+	in.Work(t.Context())
+	in.Clock.Advance(15 * 24 * time.Hour)
+	do("a receipt past its deadline", queue.Receipt, queue.ErrNotReached)
+	in.settled(t)
+
+	if err := in.Reception.Poke(t.Context(), first.Key); err != nil {
+		t.Fatal(err)
+	}
+	in.Clock.Advance(8 * 24 * time.Hour)
+	do("news that cannot be had for a week", queue.Pull, queue.ErrNotReached)
+	in.away.Fail = nil
+	do("that there is no news", queue.Pull, nil)
+	in.settled(t)
+
+	in.away.Fail = down
+	third := in.recording(t, hosttest.Pattern(4*partSize, 3))
+	third.Seal()
+	in.taken(t, in.offer(t, third, "bob@b.example"))
+	in.Clock.Advance(8 * 24 * time.Hour)
+	do("what cannot be had for a week", queue.Pull, queue.ErrNotReached)
+	if st := in.state(t, in.bob, third); st != mailbox.Failed {
+		t.Errorf("bob has it %s", st)
+	}
+	in.settled(t)
+
+	in.away.Fail = nil
+	first.Revoke()
+	if err := in.Reception.Poke(t.Context(), first.Key); err != nil {
+		t.Fatal(err)
+	}
+	do("that it is taken back", queue.Pull, nil)
+	in.away.Fail = down
+	do("what is taken back already", queue.Pull, queue.ErrNotReached)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Receipt is the queue handler of queue.Receipt: it tells the origin, for as long as
-// the job's deadline allows (AM-8.12) (AM-8.12).
+// the job's deadline allows (AM-8.12).
 func (s *Service) Receipt(ctx context.Context, j queue.Job) error {
 	r, err := activmail.ParseReceipt(j.Payload, s.o.Messages.Limits())
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Service) Receipt(ctx context.Context, j queue.Job) error {
 	}
 	if late := s.o.Now(); !j.Deadline.IsZero() && late.After(j.Deadline) {
 		s.o.Log.Warn("an origin was not told of a receipt in time", "message", k, "rcpt", r.Recipient, "event", r.Event, "reason", j.Reason)
-		return nil
+		return queue.ErrNotReached
 	}
 	if s.o.Accounts.Hosts(k.Origin) {
 		_, err := s.o.LocalReceipt(ctx, r.Recipient.Domain, k, r)
