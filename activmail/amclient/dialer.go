@@ -56,7 +56,7 @@ type Dialer struct {
 	control *http.Transport // HTTP/2 for requests
 	bulk    *http.Transport // HTTP/2 for media
 	stores  *http.Client
-	inUse   atomic.Pointer[string]
+	sockets wire.Congestion
 
 	mu     sync.Mutex
 	quic   *quic.Transport
@@ -119,10 +119,7 @@ func newHTTP2(bulk bool) *http.Transport {
 // Congestion is the congestion control that the last TCP connection really had; ""
 // before the first or where the system does not tell.
 func (d *Dialer) Congestion() string {
-	if p := d.inUse.Load(); p != nil {
-		return *p
-	}
-	return ""
+	return d.sockets.InUse()
 }
 
 // Close closes the shared UDP socket, and with it every HTTP/3 connection.
@@ -211,7 +208,7 @@ func (d *Dialer) dialTCP(ctx context.Context, addr netip.AddrPort, config *tls.C
 	if err != nil {
 		return nil, err
 	}
-	d.tune(raw)
+	d.sockets.Tune(raw, d.options.Congestion)
 	conn := &framedConn{Conn: d.tls.Client(raw, config, count)}
 	if err := conn.Handshake(ctx); err != nil {
 		_ = raw.Close()
@@ -249,22 +246,4 @@ func (c *framedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.frames.Feed(p[:n])
 	return n, err
-}
-
-func (d *Dialer) tune(c net.Conn) {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	name := d.options.Congestion
-	if name == "kernel" {
-		name = ""
-	}
-	if inUse := wire.SetCongestion(raw, name); inUse != "" && inUse != d.Congestion() {
-		d.inUse.Store(&inUse)
-	}
 }

@@ -87,7 +87,7 @@ type Server struct {
 	http2     *http.Server
 	conns     *handoff
 	requests  *requests
-	inUse     atomic.Pointer[string]
+	sockets   wire.Congestion
 	altSvc    atomic.Pointer[string]
 
 	ctx    context.Context // ends with Close, or with Shutdown when it is done
@@ -133,11 +133,7 @@ func New(options Options) (*Server, error) {
 // Stats returns the present figures.
 func (s *Server) Stats() Stats {
 	sent, received := s.count.Totals()
-	stats := Stats{Connections: s.admission.open(), Sent: sent, Received: received}
-	if p := s.inUse.Load(); p != nil {
-		stats.Congestion = *p
-	}
-	return stats
+	return Stats{Connections: s.admission.open(), Sent: sent, Received: received, Congestion: s.sockets.InUse()}
 }
 
 // errClosed is what the Serve methods return after Shutdown or Close.

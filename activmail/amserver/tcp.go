@@ -167,7 +167,7 @@ func (s *Server) accept(c net.Conn) {
 }
 
 func (s *Server) handshake(c net.Conn) (*wire.Conn, error) {
-	s.tune(c)
+	s.sockets.Tune(c, s.options.Congestion)
 	ctx, cancel := context.WithTimeout(s.ctx, s.limits.Handshake)
 	defer cancel()
 	conn := s.tls.Server(c, s.tcpTLS, &s.count)
@@ -175,30 +175,6 @@ func (s *Server) handshake(c net.Conn) (*wire.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
-}
-
-func (s *Server) tune(c net.Conn) {
-	// A listener that looks at first octets hands out its own type.
-	if w, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = w.NetConn()
-	}
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	name := s.options.Congestion
-	if name == "kernel" {
-		name = ""
-	}
-	if inUse := wire.SetCongestion(raw, name); inUse != "" {
-		if p := s.inUse.Load(); p == nil || *p != inUse {
-			s.inUse.Store(&inUse)
-		}
-	}
 }
 
 // servedConn gives its place back when it is closed, and is closed when a header section
