@@ -230,6 +230,16 @@ func testPokes(w *world) {
 	w.seal(d, "y")
 	w.append(d, 1, func(*message.Head) {})
 	w.wantJobs(queue.Poke)
+
+	// Nobody could be told of the seal so far: what is told next has its whole time.
+	k, offers = w.sent(bob, "amy@away.example")
+	got(w.Deliveries.SaveOfferBody(w.Context(), offers[0].ID, []byte("offer"), activmail.Sum{2}, w.now().Add(time.Hour)))(w)
+	w.seal(k, "z")
+	w.pass(13 * 24 * time.Hour)
+	w.revoke(k)
+	if jobs := w.jobs(queue.Poke); len(jobs) != 1 || jobs[0].Deadline.Before(w.now().Add(96*time.Hour)) {
+		w.Errorf("the jobs are %+v, want one poke for at least 4 days", jobs)
+	}
 }
 
 func testRevoke(w *world) {
