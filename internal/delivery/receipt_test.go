@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +15,6 @@ import (
 	"github.com/videoactivmail/vam/internal/queue"
 	"github.com/videoactivmail/vam/internal/submission"
 )
-
-func sorted(s []string) []string {
-	s = slices.Clone(s)
-	slices.Sort(s)
-	return s
-}
 
 // tell is a receipt of a domain, "address event".
 func (d *desk) tell(t *testing.T, from vam.Domain, k message.Key, what string) (bool, error) {
