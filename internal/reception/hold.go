@@ -50,9 +50,6 @@ func (s *Service) Decline(ctx context.Context, acct account.Account, k message.K
 	return s.settle(ctx, acct.ID, k, decision{to: vam.Declined, event: activmail.EventLapsed, text: notDecided, due: end})
 }
 
-// notDecided is what an author is told of a hold that ended by itself.
-const notDecided = "the recipient did not decide in time"
-
 // decision ends a hold.
 type decision struct {
 	to    vam.RecipientState

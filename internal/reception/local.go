@@ -37,8 +37,11 @@ func (l Local) Deliver(ctx context.Context, a delivery.Attempt) ([]delivery.Upda
 		if delivery.Rank(state) > delivery.Rank(vam.Accepted) && !state.Final() {
 			state = vam.Accepted
 		}
-		if r.undecided() {
+		switch {
+		case r.undecided():
 			state = vam.Waiting // AM-6.7
+		case state == vam.Declined:
+			state = vam.Held // a refusal is silent unless it is told by a receipt (AM-8.3)
 		}
 		updates = append(updates, delivery.Update{Address: r.Address, State: state, Code: r.Code, Text: r.Text})
 	}
@@ -59,7 +62,8 @@ func localOffer(a delivery.Attempt) (*activmail.Offer, Mail) {
 func (l Local) take(ctx context.Context, a delivery.Attempt) (Offered, error) {
 	m := a.Message
 	o, mail := localOffer(a)
-	t := Taking{Offered: Offered{Key: m.Key, ID: a.Offer.ID, At: l.o.Now()}, Message: m}
+	now := l.o.Now()
+	t := Taking{Offered: Offered{Key: m.Key, ID: a.Offer.ID, At: now}, Message: m, HoldEnds: now.Add(l.o.HoldFor)}
 	for _, r := range a.Offer.Recipients {
 		if err := l.decide(ctx, &t, r.Address, o, mail); err != nil {
 			return Offered{}, err

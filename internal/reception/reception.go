@@ -48,8 +48,10 @@ type Taking struct {
 	Offered Offered
 	Message message.Message // created unless its key is there
 	Mail    []byte          // stored with the message
-	Entries []mailbox.Entry // added unless they are there
+	Entries []mailbox.Entry // of those who are accepted or held, one for each account
 	Jobs    []queue.Job
+	// HoldEnds is when a hold that begins with this offer lapses.
+	HoldEnds time.Time
 }
 
 // Owed is a receipt that an origin is still to be told.
@@ -58,12 +60,25 @@ type Owed struct {
 	Receipt activmail.Receipt
 }
 
-// Job is the queue job that delivers the receipt. Its key makes it one per message,
-// recipient and event.
+// notDecided is what an author is told of a hold that ended by itself.
+const notDecided = "the recipient did not decide in time"
+
+// Lapse is what the origin is told at the end of a hold that nobody decided, or seems so
+// (AM-8.3).
+func Lapse(k message.Key, a vam.Address, at time.Time) Owed {
+	return Owed{Key: k, Receipt: activmail.Receipt{Recipient: a, Event: activmail.EventLapsed, Text: notDecided, At: at.UTC().Truncate(time.Second)}}
+}
+
+// JobKey makes the job one per message, recipient and event.
+func (w Owed) JobKey() string {
+	return fmt.Sprintf("%s %s %s", w.Key, w.Receipt.Recipient.Key(), w.Receipt.Event)
+}
+
+// Job is the queue job that delivers the receipt.
 func (w Owed) Job(now time.Time) (queue.Job, error) {
 	body, err := w.Receipt.Marshal()
 	return queue.Job{
-		Kind: queue.Receipt, Key: fmt.Sprintf("%s %s %s", w.Key, w.Receipt.Recipient.Key(), w.Receipt.Event),
+		Kind: queue.Receipt, Key: w.JobKey(),
 		Domain: w.Key.Origin, NextAt: now, Created: now, Deadline: now.Add(receiptHorizon), Payload: body,
 	}, err
 }
@@ -77,14 +92,17 @@ type Store interface {
 	// Offered finds an answered offer. NotFound.
 	Offered(ctx context.Context, k message.Key, id vam.MessageID) (Offered, error)
 	// Take commits an offer. When the offer is there already it returns the stored
-	// one and changes nothing. When the media of its message is complete already,
+	// one and changes nothing. What the mailbox of a recipient holds of the message in this
+	// same commit counts more than the decision: an entry that is held, arriving or stored
+	// stays and gives the answer, one that failed or lapsed makes room for the new one (AM-8.8),
+	// one that was declined does so only when the author is known by now. When the media of its message is complete already,
 	// accepted recipients become stored, with the receipts owed, in the same commit. A
 	// message that was purged because nobody held it any more becomes live or sealed
 	// again when somebody does, without its media.
 	Take(ctx context.Context, t Taking) (Offered, error)
 	// Redecide changes the answer of an offer that was taken before for those recipients
-	// of t that are rejected with a code of class 4, and adds their entries and, while
-	// media is still to come, the jobs, in one commit. It returns the offer as it stands.
+	// of t that are rejected with a code of class 4, and adds their entries as Take does and,
+	// while media is still to come, the jobs, in one commit. It returns the offer as it stands.
 	// NotFound.
 	Redecide(ctx context.Context, t Taking) (Offered, error)
 	// Offers lists the offers of a message, newest first: any of their tokens pulls.

@@ -232,7 +232,7 @@ func (s *Service) taking(k message.Key, o *activmail.Offer, mail Mail, digest ac
 			PublicKey: o.Key, Announced: o.Size, Created: now, SentAt: now,
 			Head: message.Head{State: vam.Live, Duration: o.Duration}, Forwards: o.Forwards,
 		},
-		Mail: o.Mail,
+		Mail: o.Mail, HoldEnds: now.Add(s.o.HoldFor),
 	}
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/videoactivmail/vam"
@@ -76,7 +77,7 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 		if _, err := s.db.insertMessage(ctx, tx, t.Message, nil, t.Mail); err != nil {
 			return err
 		}
-		k := t.Offered.Key
+		t, k := t, t.Offered.Key
 		row, err := messageRow(ctx, tx, k)
 		if err != nil {
 			return err
@@ -84,27 +85,17 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 		if o, err = readOffered(ctx, tx, row, k, t.Offered.ID); err == nil || vam.KindOf(err) != vam.NotFound {
 			return err
 		}
-		if err := insertOffered(ctx, tx, row, t.Offered); err != nil {
-			return err
-		}
-		for _, e := range t.Entries {
-			if err := insertEntry(ctx, tx, e); err != nil {
-				return err
-			}
-		}
-		if err := wanted(ctx, tx, row, t); err != nil {
-			return err
-		}
 		m, err := readMessage(ctx, tx, k)
 		if err != nil {
 			return err
 		}
-		if m.Complete {
-			err = storedForAll(ctx, tx, k, t.Offered.At)
-		} else {
-			err = enqueue(ctx, tx, t.Jobs...)
+		if err := admit(ctx, tx, &t, m); err != nil {
+			return err
 		}
-		if err != nil {
+		if err := insertOffered(ctx, tx, row, t.Offered); err != nil {
+			return err
+		}
+		if err := s.begin(ctx, tx, row, t, m); err != nil {
 			return err
 		}
 		o, err = readOffered(ctx, tx, row, k, t.Offered.ID)
@@ -117,26 +108,18 @@ func (s Receptions) Take(ctx context.Context, t reception.Taking) (o reception.O
 func (s Receptions) Redecide(ctx context.Context, t reception.Taking) (o reception.Offered, err error) {
 	k, id := t.Offered.Key, t.Offered.ID
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		t := t
 		row, err := messageRow(ctx, tx, k)
 		if err != nil {
 			return err
 		}
-		changed := map[int64]bool{} // by account
-		for _, r := range t.Offered.Rcpts {
-			res, err := tx.ExecContext(ctx, `UPDATE offer_rcpt SET account = ?4, state = ?5, code = ?6, text = ?7
-				WHERE message = ?1 AND offer = ?2 AND address = ?3 AND state = 'rejected' AND code LIKE '4.%'`,
-				row, id, r.Address.String(), r.Account, r.State, r.Code, r.Text)
-			if err != nil {
-				return err
-			}
-			if n, err := res.RowsAffected(); err != nil {
-				return err
-			} else if n > 0 {
-				changed[r.Account] = true
-			}
+		open, err := collect(ctx, tx, scanAddress, `SELECT address FROM offer_rcpt WHERE message = ?1 AND offer = ?2 AND state = 'rejected' AND code LIKE '4.%'`, row, id)
+		if err != nil {
+			return err
 		}
-		if len(changed) > 0 {
-			if err := s.admit(ctx, tx, row, t, changed); err != nil {
+		t.Offered.Rcpts = slices.DeleteFunc(slices.Clone(t.Offered.Rcpts), func(r reception.Rcpt) bool { return !slices.Contains(open, r.Address) })
+		if len(t.Offered.Rcpts) > 0 {
+			if err := s.redecide(ctx, tx, row, t); err != nil {
 				return err
 			}
 		}
@@ -146,28 +129,39 @@ func (s Receptions) Redecide(ctx context.Context, t reception.Taking) (o recepti
 	return o, err
 }
 
-// admit gives the accounts that an offer is taken for now what its first answer did not.
-func (s Receptions) admit(ctx context.Context, tx *sql.Tx, row int64, t reception.Taking, accounts map[int64]bool) error {
-	k := t.Offered.Key
-	for _, e := range t.Entries {
-		if accounts[e.Account] {
-			if err := insertEntry(ctx, tx, e); err != nil {
-				return err
-			}
+// redecide gives the recipients of t, who were refused before, what the first answer did
+// not.
+func (s Receptions) redecide(ctx context.Context, tx *sql.Tx, row int64, t reception.Taking) error {
+	m, err := readMessage(ctx, tx, t.Offered.Key)
+	if err != nil {
+		return err
+	}
+	if err := admit(ctx, tx, &t, m); err != nil {
+		return err
+	}
+	for _, r := range t.Offered.Rcpts {
+		if _, err := tx.ExecContext(ctx, `UPDATE offer_rcpt SET account = ?4, state = ?5, code = ?6, text = ?7 WHERE message = ?1 AND offer = ?2 AND address = ?3`,
+			row, t.Offered.ID, r.Address.String(), r.Account, r.State, r.Code, r.Text); err != nil {
+			return err
 		}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE offer_in SET changed = ?3 WHERE message = ?1 AND id = ?2`, row, t.Offered.ID, micros(t.Offered.At)); err != nil {
 		return err
 	}
+	return s.begin(ctx, tx, row, t, m)
+}
+
+// begin lets what an offer was taken for follow: the receipts of a message that is here,
+// or else the pull. m is the message before.
+func (s Receptions) begin(ctx context.Context, tx *sql.Tx, row int64, t reception.Taking, m message.Message) error {
 	if err := wanted(ctx, tx, row, t); err != nil {
 		return err
 	}
-	m, err := readMessage(ctx, tx, k)
-	if err != nil {
-		return err
-	}
 	if m.Complete {
-		return storedForAll(ctx, tx, k, t.Offered.At)
+		return storedForAll(ctx, tx, t.Offered.Key, t.Offered.At)
+	}
+	if len(t.Entries) == 0 {
+		return nil
 	}
 	return enqueue(ctx, tx, t.Jobs...)
 }

@@ -65,7 +65,9 @@ func testTakeAnother(w *world) {
 	w.pass(time.Hour)
 	t := w.taking(k, answer{bob, vam.Accepted}, answer{ann, vam.Accepted})
 	t.Message.Subject, t.Mail = "another letter", []byte("another letter")
-	w.equal("its answer", w.take(t), t.Offered)
+	want := t.Offered
+	want.Rcpts = []reception.Rcpt{{Address: bob.Address, Account: bob.ID, State: vam.Held}, t.Offered.Rcpts[1]}
+	w.equal("its answer is what bob's mailbox says", w.take(t), want)
 	w.stays(func() {
 		w.equal("bob's entry", w.entry(bob, k), held)
 		w.equal("ann's entry", w.entry(ann, k), t.Entries[1])
@@ -73,6 +75,90 @@ func testTakeAnother(w *world) {
 		w.equal("what bob has", len(got(w.Mailboxes.Entries(w.Context(), bob.ID, mailbox.Filter{Folder: mailbox.Inbox}))(w)), 1)
 	})
 	w.wantJobs(queue.Pull, k.String())
+}
+
+// ended is a message of which bob's entry ended, and what his mailbox then says.
+func (w *world) ended(bob account.Account, as mailbox.State) message.Key {
+	w.Helper()
+	k := w.received(answer{bob, map[bool]vam.RecipientState{true: vam.Accepted, false: vam.Held}[as == mailbox.Failed]})
+	switch as {
+	case mailbox.Failed:
+		w.ok(w.Receptions.Conclude(w.Context(), k, vam.Failed, activmail.EventFailed, "5.6.0", "broken", w.now()))
+	default:
+		to := vam.RecipientState(as)
+		w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, to, []reception.Owed{owed(k, bob.Address, activmail.EventLapsed, w.now())}, nil, w.now()))
+	}
+	w.ok(w.Mailboxes.MarkSeen(w.Context(), bob.ID, k.Origin, k.ID, w.now()))
+	w.jobs(queue.Pull)
+	w.pass(time.Hour)
+	return k
+}
+
+// A new offer leaves what is final for a recipient, and what was still to be told of it
+// (AM-8.8).
+func testTakeAfterEnd(w *world) {
+	bob := w.account("bob")
+	for _, as := range []mailbox.State{mailbox.Failed, mailbox.Lapsed} {
+		for _, state := range []vam.RecipientState{vam.Accepted, vam.Held} {
+			k := w.ended(bob, as)
+			t := w.taking(k, answer{bob, state})
+			w.equal("the answer", w.take(t), t.Offered)
+			w.stays(func() { w.equal("the entry", w.entry(bob, k), t.Entries[0]) })
+			w.wantJobs(queue.Receipt)
+			if state == vam.Held {
+				w.equal("it lapses by its new time", len(got(w.Receptions.HeldSince(w.Context(), w.now(), 10))(w)), 0)
+				w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, vam.Accepted, nil, []queue.Job{pullJob(k, w.now())}, w.now()))
+			}
+			w.equal("it is wanted", got(w.Receptions.Wanted(w.Context(), k))(w), true)
+			w.wantJobs(queue.Pull, k.String())
+			w.complete(k, k.String(), away)
+			w.wantEntry(bob, k, mailbox.Stored)
+			w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventStored))
+			w.equal("the newest offer", rcptStates(w, k), []vam.RecipientState{vam.Stored})
+		}
+	}
+}
+
+// What a person declined stays so for a stranger, who is told no more than that it is held;
+// not for somebody who is known by now (AM-8.3).
+func testTakeAfterDecline(w *world) {
+	bob := w.account("bob")
+	k := w.ended(bob, mailbox.Declined)
+	w.jobs(queue.Receipt)
+	was := w.entry(bob, k)
+	t := w.taking(k, answer{bob, vam.Held})
+	t.HoldEnds = w.now().Add(14 * 24 * time.Hour)
+	w.equal("the recipient", w.take(t).Rcpts, []reception.Rcpt{{Address: bob.Address, Account: bob.ID, State: vam.Declined}})
+	w.stays(func() { w.equal("the entry", w.entry(bob, k), was) })
+	jobs := w.jobs(queue.Receipt)
+	if len(jobs) != 1 || jobs[0].Key != receiptKey(k, bob.Address, activmail.EventLapsed) || !jobs[0].NextAt.Equal(t.HoldEnds) {
+		w.Errorf("%v is owed, want that it lapses at %v", jobs, t.HoldEnds)
+	}
+	w.pass(time.Hour)
+	t = w.taking(k, answer{bob, vam.Accepted})
+	w.equal("of somebody who is known", w.take(t), t.Offered)
+	w.stays(func() { w.equal("the entry", w.entry(bob, k), t.Entries[0]) })
+}
+
+// A decision that was made while an offer was looked at is what the offer is answered
+// with: whoever was accepted gets the receipt of it.
+func testTakeMeanwhile(w *world) {
+	bob := w.account("bob")
+	k := w.received(answer{bob, vam.Held})
+	second, third := w.taking(k, answer{bob, vam.Held}), w.taking(k, answer{bob, vam.Held})
+	third.Offered.ID = vam.NewMessageID(w.now().Add(time.Millisecond))
+	w.ok(w.Receptions.Decide(w.Context(), bob.ID, k, vam.Accepted, nil, nil, w.now()))
+	w.equal("while it arrives", w.take(second).Rcpts[0].State, vam.Accepted)
+	w.complete(k, "x", away)
+	w.jobs(queue.Receipt)
+	w.equal("when it is here", w.take(third).Rcpts[0].State, vam.Stored)
+	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventStored))
+	w.stays(func() {
+		w.wantEntry(bob, k, mailbox.Stored)
+		for _, o := range got(w.Receptions.Offers(w.Context(), k))(w) {
+			w.equal("an offer", o.Rcpts[0].State, vam.Stored)
+		}
+	})
 }
 
 func testTakeComplete(w *world) {
