@@ -164,7 +164,11 @@ func (s *Service) outcome(ctx context.Context, k message.Key, j queue.Job, moved
 			return s.withdraw(ctx, k) // whatever else the origin said: the record is here
 		}
 	}
-	if s.tired(k, j, moved) {
+	tired, terr := s.tired(ctx, k, j, moved)
+	if terr != nil {
+		return errors.Join(err, terr)
+	}
+	if tired {
 		s.o.Log.Warn("a message is given up", "message", k, "since", j.Created, "err", err)
 		return notReached(s.fail(ctx, k, "4.4.7", "the media could not be fetched from its origin for a week"))
 	}
@@ -184,23 +188,18 @@ func notServed(err error) error {
 	return vam.Wrap(vam.Busy, err, "the origin does not serve this message now").WithRetry(notNow)
 }
 
-// tired reports whether a message was tried for long enough: its job is old, and
-// neither this attempt nor one of the last days moved anything. What is known of those
-// is lost with the process; then the age of the job counts.
-func (s *Service) tired(k message.Key, j queue.Job, moved bool) bool {
-	const remember = 4096
+// tired reports whether a message was tried for long enough: for a week neither its job
+// began nor anything of it came (AM-8.21).
+func (s *Service) tired(ctx context.Context, k message.Key, j queue.Job, moved bool) (bool, error) {
 	now := s.o.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if moved {
-		if len(s.progress) >= remember {
-			clear(s.progress)
-		}
-		s.progress[k] = now
-		return false
+		return false, s.store.Moved(ctx, k, now)
 	}
-	last, known := s.progress[k]
-	return now.Sub(j.Created) > giveUpAfter && (!known || now.Sub(last) > giveUpAfter)
+	if now.Sub(j.Created) <= giveUpAfter {
+		return false, nil
+	}
+	last, err := s.store.LastMoved(ctx, k)
+	return now.Sub(last) > giveUpAfter, err
 }
 
 // fail ends a message that cannot be had for everybody here who waits for it.
@@ -209,20 +208,12 @@ func (s *Service) fail(ctx context.Context, k message.Key, code, text string) er
 		return err
 	}
 	s.o.Messages.GiveUp(k, vam.Errorf(vam.NotFound, "the message cannot be had: %s", text))
-	s.forget(k)
 	s.o.Wake()
 	return nil
 }
 
-func (s *Service) forget(k message.Key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.progress, k)
-}
-
 // withdraw tells people and the origin that the message was taken back.
 func (s *Service) withdraw(ctx context.Context, k message.Key) error {
-	s.forget(k)
 	defer s.o.Wake()
 	return s.store.Conclude(ctx, k, vam.Withdrawn, activmail.EventWithdrawn, "", "the sender took this message back", s.o.Now())
 }
@@ -327,7 +318,6 @@ func (s *Service) stored(ctx context.Context, k message.Key) error {
 	if err := s.o.Messages.Complete(ctx, k, k.Origin); err != nil {
 		return err
 	}
-	s.forget(k)
 	s.o.Wake()
 	s.o.Log.Info("message stored", "message", k)
 	return nil

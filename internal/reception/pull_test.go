@@ -492,6 +492,47 @@ func TestPullGivesUp(t *testing.T) {
 	}
 }
 
+// The week in which nothing came is counted from what came last, also by a server that was
+// started since (AM-8.21).
+func TestPullGivesUpAfterTheLastProgress(t *testing.T) {
+	in := newInbox(t, hosttest.Options{})
+	r := in.recording(t, hosttest.Pattern(40*partSize, 1))
+	r.Seal()
+	in.taken(t, in.offer(t, r, "bob@b.example"))
+	down := func(op string) error {
+		if op == "receipt" {
+			return nil
+		}
+		return vam.Errorf(vam.Unavailable, "nobody answers")
+	}
+	in.away.Fail = down
+	in.Work(t.Context())
+	in.Clock.Advance(6 * 24 * time.Hour)
+	in.away.Fail = func(op string) error {
+		if op == "media" && in.away.Asked("media") > 1 {
+			return vam.Errorf(vam.Unavailable, "that was it")
+		}
+		return nil
+	}
+	in.Work(t.Context())
+	if in.away.MediaBytes() == 0 {
+		t.Fatal("nothing came on the sixth day")
+	}
+	in.away.Fail = down
+	in.Clock.Advance(2 * 24 * time.Hour)
+	in.Reopen()
+	in.Work(t.Context())
+	if st := in.state(t, in.bob, r); st != mailbox.Arriving {
+		t.Fatalf("two days after something came it is %s", st)
+	}
+	in.Clock.Advance(6 * 24 * time.Hour)
+	in.Reopen()
+	in.Work(t.Context())
+	if st := in.state(t, in.bob, r); st != mailbox.Failed {
+		t.Errorf("a week after something came it is %s", st)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	in := newInbox(t, hosttest.Options{})
 	r := in.recording(t, hosttest.Pattern(4*partSize, 1))

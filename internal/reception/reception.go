@@ -123,6 +123,10 @@ type Store interface {
 	// Wanted reports whether any recipient of the message has accepted it and waits for
 	// its media.
 	Wanted(ctx context.Context, k message.Key) (bool, error)
+	// Moved remembers that something of a message came; the latest time stands. NotFound.
+	Moved(ctx context.Context, k message.Key, at time.Time) error
+	// LastMoved is when something of a message came last; zero is never. NotFound.
+	LastMoved(ctx context.Context, k message.Key) (time.Time, error)
 	// InboxEntry is the account's inbox entry of the message. NotFound.
 	InboxEntry(ctx context.Context, account int64, k message.Key) (mailbox.Entry, error)
 	// Enqueue adds jobs.

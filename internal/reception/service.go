@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -59,9 +58,6 @@ type Service struct {
 	store  Store
 	o      Options
 	memory *semaphore.Weighted // of log lines that are not verified yet
-
-	mu       sync.Mutex
-	progress map[message.Key]time.Time // when something of a message came last
 }
 
 // New returns a Service over store.
@@ -87,7 +83,7 @@ func New(store Store, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: store, o: o, memory: semaphore.NewWeighted(logMemory), progress: map[message.Key]time.Time{}}
+	return &Service{store: store, o: o, memory: semaphore.NewWeighted(logMemory)}
 }
 
 // Offer decides on an offer whose request signature is verified and whose origin

@@ -19,6 +19,8 @@ const (
 	// flushBytes and flushEvery bound what a crash can cost to fetch again.
 	flushBytes = 64 << 20
 	flushEvery = 500 * time.Millisecond
+	// noteEvery is how often the progress of a long transfer is remembered, beside its end.
+	noteEvery = time.Hour
 	// maxStrikes is how often in a row an origin may send bytes of one blob that do not
 	// match its record (AM-7.24).
 	maxStrikes = 3
@@ -202,6 +204,7 @@ func (t *transfer) wrote(n int64) {
 func (t *transfer) flusher(ctx context.Context, done <-chan struct{}) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
+	var noted time.Time
 	for {
 		select {
 		case <-done:
@@ -216,6 +219,12 @@ func (t *transfer) flusher(ctx context.Context, done <-chan struct{}) error {
 		}
 		if err := t.w.Flush(ctx); err != nil {
 			return err
+		}
+		if now := t.s.o.Now(); now.Sub(noted) >= noteEvery {
+			noted = now
+			if err := t.s.store.Moved(ctx, t.k, now); err != nil {
+				return err
+			}
 		}
 	}
 }

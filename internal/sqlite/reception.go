@@ -229,3 +229,19 @@ func (s Receptions) RenewToken(ctx context.Context, k message.Key, id vam.Messag
 func (s Receptions) Enqueue(ctx context.Context, jobs ...queue.Job) error {
 	return s.db.Queue().Enqueue(ctx, jobs...)
 }
+
+// Moved implements reception.Store.
+func (s Receptions) Moved(ctx context.Context, k message.Key, at time.Time) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		return changeOne(ctx, tx, "message", `UPDATE message SET moved = max(moved, ?3) WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID, micros(at))
+	})
+}
+
+// LastMoved implements reception.Store.
+func (s Receptions) LastMoved(ctx context.Context, k message.Key) (time.Time, error) {
+	var at int64
+	err := s.db.One(ctx, func(q Querier) error {
+		return notFound(q.QueryRowContext(ctx, `SELECT moved FROM message WHERE origin = ?1 AND mid = ?2`, k.Origin, k.ID).Scan(&at), "message")
+	})
+	return fromMicros(at), err
+}

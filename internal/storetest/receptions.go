@@ -38,6 +38,7 @@ func Receptions(t *testing.T, open Opener) {
 		"Fail":          testConcludeFailed,
 		"Withdraw":      testConcludeWithdrawn,
 		"Wanted":        testWanted,
+		"Moved":         testMoved,
 		"Enqueue":       testReceptionEnqueue,
 		"HeldSince":     testHeldSince,
 		"Forget":        testForget,
@@ -255,6 +256,26 @@ func testWanted(w *world) {
 	w.complete(k, "x", away)
 	wanted(k, false)
 	wanted(w.key(away), false)
+}
+
+func testMoved(w *world) {
+	k, other := w.received(answer{w.account("bob"), vam.Accepted}), w.received(answer{w.account("ann"), vam.Accepted})
+	last := func(k message.Key) time.Time {
+		w.Helper()
+		return got(w.Receptions.LastMoved(w.Context(), k))(w)
+	}
+	w.equal("before", last(k), time.Time{})
+	first := w.now()
+	w.pass(time.Hour)
+	w.ok(w.Receptions.Moved(w.Context(), k, w.now()))
+	w.ok(w.Receptions.Moved(w.Context(), k, first))
+	w.stays(func() {
+		w.equal("the latest", last(k), w.now())
+		w.equal("of another message", last(other), time.Time{})
+	})
+	_, err := w.Receptions.LastMoved(w.Context(), w.key(away))
+	w.wantKind("of nothing", err, vam.NotFound)
+	w.wantKind("nothing", w.Receptions.Moved(w.Context(), w.key(away), w.now()), vam.NotFound)
 }
 
 func testReceptionEnqueue(w *world) {
