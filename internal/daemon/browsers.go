@@ -60,6 +60,7 @@ type limitedListener struct {
 	net.Listener
 	limit   *connLimit
 	refused func()
+	buffers corkBuffers
 }
 
 // Accept implements net.Listener.
@@ -72,7 +73,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		from := neighbourhood(conn.RemoteAddr())
 		if l.limit.enter(from) {
 			limitUnsent(conn, browserUnsent)
-			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { l.limit.leave(from) })}, nil
+			return &limitedConn{corkConn: corkConn{Conn: conn, buffers: &l.buffers, patience: corkTime}, leave: sync.OnceFunc(func() { l.limit.leave(from) })}, nil
 		}
 		_ = conn.Close()
 		l.refused()
@@ -93,7 +94,7 @@ func neighbourhood(a net.Addr) netip.Prefix {
 }
 
 type limitedConn struct {
-	net.Conn
+	corkConn
 	leave func()
 }
 

@@ -13,6 +13,16 @@ import (
 // at the deadline for writing, and when the connection ends.
 type Waiter interface{ WaitWritable() error }
 
+// Corker is a connection that holds back what is written to it, for a moment, so that it
+// writes several records of TLS at a time.
+type Corker interface {
+	// Cork begins it. What is then written has that time to go out, and ends the connection
+	// when it does not; 0 leaves it to the deadline for writing.
+	Cork(within time.Duration)
+	// Uncork ends it, and writes what is held back. Each Cork has one.
+	Uncork() error
+}
+
 const (
 	// slowStep is how long it takes a slow reader to take a step: 800 kB in a second and less.
 	slowStep = 20 * time.Millisecond
@@ -26,6 +36,7 @@ const (
 // safe for concurrent use.
 type connPace struct {
 	waiter Waiter       // nil where the connection does not say when it takes more
+	corker Corker       // nil where the connection writes whatever it gets at once
 	quick  atomic.Int64 // octets since the last slow step, up to quickAfter and a step
 }
 
@@ -44,14 +55,15 @@ func (p *connPace) step(n int, took time.Duration) {
 type paceKey struct{}
 
 // ConnContext is for http.Server: with it the pace of a reader is known from one request to
-// the next, and slow ones over HTTP/1.1 whose connection is a Waiter below TLS are waited
-// for without a buffer.
+// the next. A slow one over HTTP/1.1 whose connection is a Waiter below TLS is waited for
+// without a buffer, and a quick one whose connection is a Corker costs fewer system calls.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
 	p := new(connPace)
 	p.waiter, _ = c.(Waiter)
+	p.corker, _ = c.(Corker)
 	return context.WithValue(ctx, paceKey{}, p)
 }
 

@@ -23,6 +23,21 @@ type pacedReader struct {
 	waits  int
 	gone   error
 	writes []int
+	// corked is whether it is now, within what it was last, broken what Uncork says.
+	corked bool
+	within time.Duration
+	broken error
+	wrong  int // steps that were corked and need not be, or the other way round
+}
+
+func (s *pacedReader) Cork(within time.Duration) { s.corked, s.within = true, within }
+
+func (s *pacedReader) Uncork() error {
+	if !s.corked {
+		s.wrong++
+	}
+	s.corked = false
+	return s.broken
 }
 
 func (s *pacedReader) Write(p []byte) (int, error) {
@@ -30,6 +45,9 @@ func (s *pacedReader) Write(p []byte) (int, error) {
 		time.Sleep(s.pause) // else it was waited for before
 	}
 	s.writes = append(s.writes, len(p))
+	if s.corked != (len(p) > web.CopySize) {
+		s.wrong++
+	}
 	return s.ResponseRecorder.Write(p)
 }
 
@@ -42,7 +60,8 @@ func (s *pacedReader) WaitWritable() error {
 }
 
 // Whoever does not keep up is waited for before a step is read over HTTP/1.1, and holds
-// little over HTTP/2. Whoever does is not asked any more, and takes larger steps.
+// little over HTTP/2. Whoever does is not asked any more, and takes larger steps, the records
+// of each together.
 func TestPaceOfReaders(t *testing.T) {
 	const size = 2 * web.QuickAfter
 	steps := func(size, step int) int { return (size + step - 1) / step }
@@ -59,7 +78,7 @@ func TestPaceOfReaders(t *testing.T) {
 	}{
 		{"quick", 0, 1, nil, steps(web.QuickAfter, web.CopySize), web.QuickSize, web.QuickSize},
 		{"slow", time.Second, 1, nil, steps(size, web.CopySize) + 1, web.CopySize, web.CopySize}, // before the end is seen, too
-		{"quick over HTTP/2", 0, 2, nil, 0, web.CopySize, web.CopySize},
+		{"quick over HTTP/2", 0, 2, nil, 0, web.QuickSize, web.QuickSize},
 		{"slow over HTTP/2", time.Second, 2, nil, 0, web.SmallSize, web.SmallSize},
 		{"gone meanwhile", time.Second, 1, gone, 1, 0, 0},
 	} {
@@ -91,10 +110,33 @@ func TestPaceOfReaders(t *testing.T) {
 				}
 				s.ResponseRecorder, s.writes, s.waits = httptest.NewRecorder(), nil, 0
 				web.ServeContent(s, r, bytes.NewReader(body), size)
+				if s.corked || s.wrong > 0 {
+					t.Errorf("%d steps went out together with others, or did not", s.wrong)
+				}
 				if s.writes[0] != c.again {
 					t.Errorf("the next request begins with %d octets, want %d", s.writes[0], c.again)
 				}
 			})
+		})
+	}
+}
+
+// A connection that fails when it is uncorked ends the body there. Over HTTP/2 it has a
+// time of its own to be written; the deadline is one of the stream.
+func TestCorkedStepsFail(t *testing.T) {
+	const size = 2 * web.QuickAfter
+	for major, within := range map[int]bool{1: false, 2: true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &pacedReader{ResponseRecorder: httptest.NewRecorder(), broken: errors.New("broken")}
+			r := httptest.NewRequestWithContext(web.ConnContext(context.Background(), s), http.MethodGet, "/", nil)
+			r.ProtoMajor = major
+			web.ServeContent(s, r, bytes.NewReader(make([]byte, size)), size)
+			if got := s.Body.Len(); got < web.QuickAfter || got >= size || s.writes[len(s.writes)-1] != web.QuickSize {
+				t.Errorf("HTTP/%d: it got %d octets, the last step %d", major, got, s.writes[len(s.writes)-1])
+			}
+			if (s.within > 0) != within {
+				t.Errorf("HTTP/%d: a step may take %v", major, s.within)
+			}
 		})
 	}
 }

@@ -113,15 +113,14 @@ func (c content) serve(w http.ResponseWriter, r *http.Request, copies *copyBuffe
 }
 
 const (
-	// copySize is what fills one TLS record (RFC 8446 section 5.1) together with the header
-	// of one HTTP/2 frame (RFC 9113 section 4.1): a frame of a full 16 KiB would end in a
-	// second record of nine octets, with a system call of its own.
-	copySize = 16<<10 - 9
-	// smallSize is a step over HTTP/2 of a reader who does not keep up. He holds it for as
-	// long as he reads, and the library as much again for the frame.
+	// copySize is a step over HTTP/1.1 of a reader who does not keep up: what fills one TLS
+	// record (RFC 8446 section 5.1).
+	copySize = 16 << 10
+	// smallSize is the same over HTTP/2, with the header of a frame (RFC 9113 section 4.1).
+	// He holds it for as long as he reads, and the library as much again for the frame.
 	smallSize = 4<<10 - 9
-	// quickSize is a step over HTTP/1.1 of one who does: fewer system calls, and he does not
-	// hold it for long.
+	// quickSize is a step of one who does: fewer system calls and, over HTTP/2, fewer turns
+	// of the goroutines that have a part in a frame. He does not hold it for long.
 	quickSize = 64 << 10
 	// stallTime is how long a reader may take none of a step. A player that is paused
 	// asks again for what it then needs.
@@ -174,10 +173,10 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // size is how much is copied next.
 func (w *pacedWriter) size() int {
-	switch quick := w.pace.keepsUp(); {
-	case w.h1 && quick:
+	switch {
+	case w.pace.keepsUp():
 		return quickSize
-	case w.h1 || quick:
+	case w.h1:
 		return copySize
 	}
 	return smallSize
@@ -239,12 +238,29 @@ func (w *pacedWriter) write(p []byte) error {
 	}
 	start := time.Now()
 	w.extend(start)
-	n, err := w.Write(p)
+	n, err := w.writeTogether(p)
 	w.pace.step(n, time.Since(start))
 	if w.sent != nil && n > 0 {
 		w.sent(int64(n))
 	}
 	return err
+}
+
+// writeTogether writes the records of a large step by one system call.
+func (w *pacedWriter) writeTogether(p []byte) (int, error) {
+	if w.pace.corker == nil || len(p) <= copySize {
+		return w.Write(p)
+	}
+	within := time.Duration(0)
+	if !w.h1 { // where the deadline is one of the stream, not of the connection
+		within = stallTime
+	}
+	w.pace.corker.Cork(within)
+	n, err := w.Write(p)
+	if late := w.pace.corker.Uncork(); err == nil {
+		err = late
+	}
+	return n, err
 }
 
 // extend moves the deadline.
