@@ -3,6 +3,7 @@ package reception
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"golang.org/x/sync/semaphore"
 
@@ -21,19 +22,32 @@ const (
 	// its octets.
 	logStep  = 1 << 20
 	lineCost = 64
+	// Of a message that nobody accepted no more than unwantedLines are kept in all and
+	// unwantedLog octets come at a time: they count for no mailbox, and anybody may offer. It
+	// is enough for 5 GiB in parts of 1 MiB.
+	unwantedLines = 5000
+	unwantedLog   = 2 << 20
 )
+
+// errUnwanted ends reading the log of a message that nobody accepted where it is longer
+// than is kept of one.
+var errUnwanted = errors.New("nobody accepted the message, and its log is long")
 
 // batch collects lines of one log within the bounds of memory. Close it.
 type batch struct {
 	memory *semaphore.Weighted
+	most   int64 // how many lines there may be of a message that nobody accepted; 0 is any number
 	lines  [][]byte
 	size   int64
 	taken  int64
 }
 
-// take keeps a copy of a line. Errors: TooLarge, Busy.
+// take keeps a copy of a line. Errors: TooLarge, Busy, errUnwanted.
 func (b *batch) take(line []byte) error {
 	b.size += int64(len(line)) + lineCost
+	if b.most > 0 && (int64(len(b.lines)) >= b.most || b.size > unwantedLog) {
+		return errUnwanted
+	}
 	if b.size > logBatch {
 		return vam.Errorf(vam.TooLarge, "the log has more than %s at once; that is more than is read here", vam.Bytes(logBatch))
 	}
@@ -51,13 +65,19 @@ func (b *batch) close() { b.memory.Release(b.taken) }
 
 // extend brings the log up to what the origin has now, and reports whether there was
 // news. An origin may send fewer lines than its checkpoint covers: it is asked on until
-// they are all here (AM-7.7).
-func (s *Service) extend(ctx context.Context, k message.Key, origin Origin) (message.Message, bool, error) {
+// they are all here (AM-7.7). Of a message that is not wanted a long log is not taken:
+// errUnwanted.
+func (s *Service) extend(ctx context.Context, k message.Key, origin Origin, wanted bool) (message.Message, bool, error) {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
 		return m, false, err
 	}
 	b := batch{memory: s.memory}
+	if !wanted {
+		if b.most = unwantedLines - m.Head.Lines; b.most <= 0 {
+			return m, false, errUnwanted
+		}
+	}
 	defer b.close()
 	for {
 		had := len(b.lines)

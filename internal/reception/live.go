@@ -59,7 +59,7 @@ func (t *transfer) follow(ctx context.Context) error {
 		if sealed {
 			return nil
 		}
-		_, grew, err := t.s.extend(ctx, t.k, t.origin)
+		_, grew, err := t.s.extend(ctx, t.k, t.origin, true)
 		if err != nil {
 			return err
 		}

@@ -219,7 +219,8 @@ func (s *Service) withdraw(ctx context.Context, k message.Key) error {
 }
 
 // lookForEnd brings the log up to date, as a poke asks for, and tells everybody when it
-// ends in a revoke.
+// ends in a revoke. A long log of a message that nobody accepted waits for an acceptance,
+// and whatever is at its end with it.
 func (s *Service) lookForEnd(ctx context.Context, k message.Key) error {
 	m, err := s.o.Messages.Get(ctx, k)
 	if err != nil {
@@ -228,10 +229,17 @@ func (s *Service) lookForEnd(ctx context.Context, k message.Key) error {
 	if m.State == vam.Revoked {
 		return s.withdraw(ctx, k)
 	}
+	wanted, err := s.store.Wanted(ctx, k)
+	if err != nil {
+		return err
+	}
 	err = s.withOrigin(ctx, m, func(origin Origin) error {
-		m, _, err = s.extend(ctx, k, origin)
+		m, _, err = s.extend(ctx, k, origin, wanted || m.Complete)
 		return err
 	})
+	if errors.Is(err, errUnwanted) {
+		return nil
+	}
 	if err != nil || m.State != vam.Revoked {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
@@ -655,6 +656,55 @@ func TestPullOfAnEndlessLog(t *testing.T) {
 	}
 	if st := in.state(t, in.bob, r); st != mailbox.Arriving {
 		t.Errorf("bob has it %s", st)
+	}
+}
+
+// The log of a message that nobody accepted counts for no mailbox: no more than a little of
+// it is kept, and the rest comes when somebody accepts.
+func TestPullOfALogThatNobodyWants(t *testing.T) {
+	in := newInbox(t, hosttest.Options{Hold: true})
+	short, long := in.recording(t, hosttest.Pattern(partSize, 1)), in.recording(t, hosttest.Pattern(partSize, 2))
+	wordy := in.recording(t, hosttest.Pattern(partSize, 3))
+	for _, r := range []*hosttest.Recording{short, long, wordy} {
+		in.taken(t, in.offer(t, r, "bob@b.example"))
+		poked := r.Size()
+		switch r {
+		case short:
+			for range 1000 {
+				r.Add(activmail.Record{Kind: activmail.RecordPart}, []byte{1})
+			}
+			r.Revoke()
+			poked = r.Size()
+		case long:
+			for range 6000 {
+				r.Add(activmail.Record{Kind: activmail.RecordPart}, []byte{1})
+			}
+		case wordy:
+			for range 2000 {
+				r.AddLine([]byte(`{"k":"note","x":"` + strings.Repeat("x", 1500) + `"}`))
+			}
+		}
+		for range 3 {
+			if err := in.Reception.Poke(t.Context(), r.Key); err != nil {
+				t.Fatal(err)
+			}
+			in.settled(t)
+		}
+		m, err := in.Messages.Get(t.Context(), r.Key)
+		if err != nil || m.Head.Lines != poked {
+			t.Errorf("%d lines are kept of a log of %d, want %d: %v", m.Head.Lines, r.Size(), poked, err)
+		}
+	}
+	if st := in.state(t, in.bob, short); st != mailbox.Withdrawn {
+		t.Errorf("what was taken back is %s", st)
+	}
+	long.Seal()
+	if err := in.Reception.Accept(t.Context(), in.bob, long.Key); err != nil {
+		t.Fatal(err)
+	}
+	in.settled(t)
+	if st := in.state(t, in.bob, long); st != mailbox.Stored {
+		t.Errorf("after it was accepted it is %s", st)
 	}
 }
 
