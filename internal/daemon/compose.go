@@ -44,7 +44,7 @@ func (d *Daemon) compose(context.Context) error {
 		LocalReceipt: func(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (bool, error) {
 			return d.delivery.Receipt(ctx, from, k, r)
 		},
-		Admit: d.gate.offer, Wake: d.wake, HoldFirst: c.Contacts.HoldFirst, HoldFor: c.Contacts.Hold.Duration, MaxSize: c.Limits.Message,
+		Admit: d.gate.offer, Grew: d.gate.grew, Wake: d.wake, HoldFirst: c.Contacts.HoldFirst, HoldFor: c.Contacts.Hold.Duration, MaxSize: c.Limits.Message,
 		Free: d.blobs.Free, Lanes: c.Transport.Connections, Now: d.o.Now, Log: d.log,
 	})
 	d.delivery = delivery.New(meteredDeliveries{d.db.Deliveries(), d.metrics}, delivery.Options{

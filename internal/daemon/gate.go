@@ -108,6 +108,21 @@ func (g *gate) pull(k message.Key, size vam.Bytes) error {
 	return g.begun.Take(k.String(), admission.Rate{Events: 1, Per: day, Burst: 1}, 1)
 }
 
+// grew is asked when a message that is fetched turns out to be longer by octets than pull
+// was told. When the rest has to wait, the message begins anew with all of its size.
+func (g *gate) grew(k message.Key, octets vam.Bytes) error {
+	allowed := kibibytes(g.limits.Peers.PullDay)
+	if allowed == 0 {
+		return nil
+	}
+	rate := admission.Rate{Events: allowed, Per: 24 * time.Hour, Burst: allowed}
+	err := g.pulled.Take(k.Origin.String(), rate, min(kibibytes(octets), allowed))
+	if err != nil {
+		g.begun.Forget(k.String())
+	}
+	return g.refused("limits.peers.pull_day", err)
+}
+
 // kibibytes is a size in whole KiB, so that a day's allowance fits into an int on every
 // machine.
 func kibibytes(n vam.Bytes) int {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -42,6 +43,27 @@ func TestPullsGoOn(t *testing.T) {
 	now = now.Add(24 * time.Hour)
 	if err := g.pull(second, 2*vam.GiB); err != nil {
 		t.Errorf("the next day: %v", err)
+	}
+}
+
+// TestPullsThatGrow: what a message turns out to have more than was announced costs its
+// domain as much as if it had been announced.
+func TestPullsThatGrow(t *testing.T) {
+	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+	g := newGate(config.Default().Limits, friends{}, telemetry.NewMetrics("", ""), func() time.Time { return now })
+	k := message.Key{Origin: "a.example", ID: vam.NewMessageID(now)}
+	if err := errors.Join(g.pull(k, 0), g.grew(k, 20*vam.GiB), g.grew(k, 20*vam.GiB)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.grew(k, 20*vam.GiB); vam.KindOf(err) != vam.Busy {
+		t.Errorf("more than a day's allowance: %v", err)
+	}
+	if err := g.pull(k, 20*vam.GiB); vam.KindOf(err) != vam.Busy {
+		t.Errorf("the rest, at once: %v", err)
+	}
+	now = now.Add(24 * time.Hour)
+	if err := g.pull(k, 20*vam.GiB); err != nil {
+		t.Errorf("the rest, on the next day: %v", err)
 	}
 }
 

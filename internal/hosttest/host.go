@@ -58,6 +58,7 @@ type Options struct {
 	MaxRcpts int
 	MaxLive  time.Duration
 	Free     func(context.Context) (vam.Bytes, error)
+	Grew     func(message.Key, vam.Bytes) error
 	Reach    func(context.Context, vam.Domain, vam.Bytes) error
 	Lanes    int
 	Chunk    vam.Bytes
@@ -124,7 +125,7 @@ func (h *Host) open() {
 		LocalReceipt: func(ctx context.Context, from vam.Domain, k message.Key, r activmail.Receipt) (bool, error) {
 			return h.Delivery.Receipt(ctx, from, k, r)
 		},
-		HoldFirst: o.Hold, MaxSize: o.MaxSize, Free: o.Free, Lanes: o.Lanes, Chunk: o.Chunk, Now: now,
+		HoldFirst: o.Hold, MaxSize: o.MaxSize, Free: o.Free, Grew: o.Grew, Lanes: o.Lanes, Chunk: o.Chunk, Now: now,
 	})
 	h.Delivery = delivery.New(h.DB.Deliveries(), delivery.Options{
 		Messages: h.Messages, Hosts: h.Accounts.Hosts, Local: reception.Local{Service: h.Reception}, Native: o.Native,

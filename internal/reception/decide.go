@@ -91,7 +91,7 @@ func (s *Service) judge(ctx context.Context, k message.Key, a, author vam.Addres
 		return verdict{}, err
 	}
 	if room, limited := acct.Room(); limited && o.Size > room {
-		return rejected(acct, vam.Errorf(vam.OverQuota, "the mailbox %s is full: it has room for %s (its quota of %s is set by its server) and this message needs %s; ask its owner to make room", a, room, acct.Quota, o.Size).WithProblem("quota")), nil
+		return rejected(acct, Full(a, room, acct.Quota, o.Size)), nil
 	}
 	if standing == account.Known || !s.o.HoldFirst || author.Key() == acct.Address.Key() {
 		return accepted(acct), nil

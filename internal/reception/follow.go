@@ -98,6 +98,11 @@ func (s *Service) extend(ctx context.Context, k message.Key, origin Origin, want
 		if cp.Size > m.Head.Lines+int64(len(b.lines)) {
 			continue
 		}
+		if !wanted && s.o.Grew != nil {
+			if err := s.o.Grew(k, vam.Bytes(b.size)); err != nil {
+				return m, false, err
+			}
+		}
 		m, err = s.followed(s.o.Messages.Follow(ctx, k, m.Head.Lines, b.lines, checkpoint))
 		return m, err == nil, err
 	}

@@ -44,6 +44,9 @@ func (t *transfer) follow(ctx context.Context) error {
 		if m.State == vam.Revoked || m.State == vam.Expired {
 			return vam.Errorf(vam.Gone, "the message has ended").WithProblem("revoked")
 		}
+		if err := t.grown(ctx, m); err != nil {
+			return err
+		}
 		sealed := !m.Head.SealedAt.IsZero()
 		if sealed {
 			if err := t.s.kept(ctx, t.k); err != nil {
@@ -226,6 +229,9 @@ func (t *transfer) entry(ctx context.Context, n int64, a answer) (ended, behind 
 		return false, false, err
 	}
 	t.moved.Store(true)
+	if err := t.grown(ctx, m); err != nil {
+		return false, false, err
+	}
 	r, err := activmail.ParseRecord(a.line, t.s.o.Messages.Limits())
 	if err != nil {
 		return false, false, &fault{err}

@@ -104,6 +104,9 @@ func notReached(err error) error {
 // get brings a message here and reports whether anything of it came. ErrNotReached when
 // it was here.
 func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err error) {
+	if err := s.fitsStill(ctx, m, m.Head.MediaBytes); err != nil {
+		return false, err
+	}
 	reused, err := s.o.Messages.Reuse(ctx, m.Key, m.Origin)
 	if err != nil {
 		return false, err
@@ -115,7 +118,7 @@ func (s *Service) get(ctx context.Context, m message.Message) (moved bool, err e
 		return true, notReached(s.stored(ctx, m.Key))
 	}
 	err = s.withOrigin(ctx, m, func(origin Origin) error {
-		t := s.newTransfer(m.Key, origin)
+		t := s.newTransfer(m, origin)
 		err := t.run(ctx)
 		moved = moved || t.moved.Load()
 		return err
@@ -155,6 +158,11 @@ func (s *Service) outcome(ctx context.Context, k message.Key, j queue.Job, moved
 	if errors.As(err, &f) {
 		s.o.Log.Error("a message cannot be stored as its origin serves it", "message", k, "err", err)
 		return s.fail(ctx, k, activmail.ProblemFor(f.err).Code, activmail.ProblemFor(f.err).Detail)
+	}
+	if errors.Is(err, errNobody) {
+		s.o.Messages.GiveUp(k, vam.Errorf(vam.OverQuota, "the message cannot be had: the mailbox is full"))
+		s.o.Wake()
+		return nil
 	}
 	if vam.KindOf(err) == vam.Gone {
 		if lerr := s.lookForEnd(ctx, k); lerr != nil {

@@ -120,6 +120,10 @@ type Store interface {
 	// recipients of its offers move to the state, for Withdrawn the held and stored ones
 	// too, with a receipt for each of those recipients, in one commit. It is idempotent.
 	Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error
+	// FailFull fails the message, with 4.2.2 and its receipt, for those who wait for it and
+	// whose account uses more than its quota, in one commit. It reports whether anybody still
+	// waits for it.
+	FailFull(ctx context.Context, k message.Key, at time.Time) (left bool, err error)
 	// Wanted reports whether any recipient of the message has accepted it and waits for
 	// its media.
 	Wanted(ctx context.Context, k message.Key) (bool, error)

@@ -43,7 +43,11 @@ type Options struct {
 	// Admit is the limit of what one domain may offer. It is asked for an offer that was
 	// not answered before, so that a repetition costs its domain nothing, and before its
 	// mail is verified. nil admits all. Errors: Busy.
-	Admit   func(ctx context.Context, o *activmail.Offer) error
+	Admit func(ctx context.Context, o *activmail.Offer) error
+	// Grew is asked when a message turns out to have octets more than was known when its
+	// pull began, and for the log of one that nobody accepted. nil admits all. Errors: Busy,
+	// then the rest is pulled later.
+	Grew    func(k message.Key, octets vam.Bytes) error
 	MaxSize vam.Bytes // of a message; the limits' Message by default
 	Free    func(ctx context.Context) (vam.Bytes, error)
 	Lanes   int       // media requests at once for one message, 8
@@ -160,9 +164,11 @@ func (s *Service) examine(ctx context.Context, k message.Key, o *activmail.Offer
 	if o.Size > s.o.MaxSize { // in words for the author, before the log says the same (AM-6.16)
 		return Mail{}, s.tooLarge(o.Size, o.Envelope.To[0].Domain)
 	}
-	if _, _, err := o.OpenLog(s.o.Messages.Limits()); err != nil {
+	log, _, err := o.OpenLog(s.o.Messages.Limits())
+	if err != nil {
 		return Mail{}, err
 	}
+	o.Size = max(o.Size, log.MediaBytes()) // it knows better than what is announced
 	if err := s.room(ctx, o.Size); err != nil {
 		return Mail{}, err
 	}

@@ -45,13 +45,18 @@ type transfer struct {
 	pending atomic.Int64 // octets written since the last flush
 	moved   atomic.Bool  // something came
 	buffers blob.Buffers
+	looked  int64 // what the log named when that was last held to the limits
+	charged int64 // octets that the domain's allowance was asked for
 
 	mu      sync.Mutex
 	strikes map[activmail.Sum]int
 }
 
-func (s *Service) newTransfer(k message.Key, origin Origin) *transfer {
-	return &transfer{s: s, k: k, origin: origin, flush: make(chan struct{}, 1), strikes: map[activmail.Sum]int{}}
+func (s *Service) newTransfer(m message.Message, origin Origin) *transfer {
+	return &transfer{
+		s: s, k: m.Key, origin: origin, flush: make(chan struct{}, 1), strikes: map[activmail.Sum]int{},
+		looked: int64(m.Announced), charged: max(int64(m.Announced), m.Head.MediaBytes),
+	}
 }
 
 // run follows the log and fetches media side by side until everything that the sealed

@@ -139,6 +139,62 @@ func (s Receptions) Conclude(ctx context.Context, k message.Key, to vam.Recipien
 	})
 }
 
+// fullAccount is one that uses more than its quota.
+type fullAccount struct {
+	id          int64
+	rcpt        vam.Address
+	quota, used vam.Bytes
+	size        vam.Bytes // of the message
+}
+
+// fullAccounts lists those that wait for a message.
+func fullAccounts(ctx context.Context, q Querier, k message.Key) ([]fullAccount, error) {
+	scan := func(row scanner, f *fullAccount) error {
+		var rcpt string
+		if err := row.Scan(&f.id, &rcpt, &f.quota, &f.used, &f.size); err != nil {
+			return err
+		}
+		return parseAddress(rcpt, &f.rcpt)
+	}
+	return collect(ctx, q, scan, `SELECT a.id, e.rcpt, a.quota, a.used, e.size FROM entry e JOIN account a ON a.id = e.account
+		WHERE e.origin = ?1 AND e.mid = ?2 AND e.folder = 'inbox' AND e.state = 'arriving' AND a.quota > 0 AND a.used > a.quota`, k.Origin, k.ID)
+}
+
+// FailFull implements reception.Store.
+func (s Receptions) FailFull(ctx context.Context, k message.Key, at time.Time) (left bool, err error) {
+	var full []fullAccount
+	err = s.db.One(ctx, func(q Querier) error {
+		full, err = fullAccounts(ctx, q, k)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if len(full) == 0 { // nearly always
+		return s.Wanted(ctx, k)
+	}
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		if full, err = fullAccounts(ctx, tx, k); err != nil {
+			return err
+		}
+		for _, f := range full {
+			why := activmail.ProblemFor(reception.Full(f.rcpt, max(0, f.quota-f.used+f.size), f.quota, f.size))
+			if _, err := setEntries(ctx, tx, k, f.id, []mailbox.State{mailbox.Arriving}, mailbox.Failed, why.Detail, at); err != nil {
+				return err
+			}
+			mv := move{account: f.id, from: []vam.RecipientState{vam.Accepted}, to: vam.Failed, event: activmail.EventFailed, code: "4.2.2", text: why.Detail, at: at}
+			if err := moveRcpts(ctx, tx, k, mv); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return s.Wanted(ctx, k)
+}
+
 // Wanted implements reception.Store.
 func (s Receptions) Wanted(ctx context.Context, k message.Key) (bool, error) {
 	return s.db.exists(ctx, `SELECT 1 FROM entry WHERE origin = ?1 AND mid = ?2 AND folder = 'inbox' AND state = 'arriving'`, k.Origin, k.ID)

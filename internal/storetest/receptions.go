@@ -37,6 +37,7 @@ func Receptions(t *testing.T, open Opener) {
 		"DecideRace":    testDecideRace,
 		"Fail":          testConcludeFailed,
 		"Withdraw":      testConcludeWithdrawn,
+		"FailFull":      testFailFull,
 		"Wanted":        testWanted,
 		"Moved":         testMoved,
 		"Enqueue":       testReceptionEnqueue,
@@ -234,6 +235,44 @@ func testConcludeWithdrawn(w *world) {
 	})
 	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventWithdrawn), receiptKey(k, ann.Address, activmail.EventWithdrawn), receiptKey(k, dan.Address, activmail.EventWithdrawn))
 	w.ok(w.Receptions.Conclude(w.Context(), w.key(away), vam.Withdrawn, activmail.EventWithdrawn, "", "", w.now()))
+}
+
+// A message that grew fails for those whose mailbox it has filled, and for nobody else.
+func testFailFull(w *world) {
+	bob, ann, eve, dan := w.account("bob"), w.account("ann"), w.account("eve"), w.account("dan")
+	for _, a := range []account.Account{bob, dan} {
+		w.ok(w.Accounts.SetQuota(w.Context(), a.ID, 3*announced))
+	}
+	w.ok(w.Accounts.SetQuota(w.Context(), eve.ID, 4*announced))
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Accepted}, answer{eve, vam.Accepted}, answer{dan, vam.Held})
+	small := w.received(answer{bob, vam.Accepted})
+	fail := func(k message.Key, left bool) {
+		w.Helper()
+		w.equal("somebody is left", got(w.Receptions.FailFull(w.Context(), k, w.now()))(w), left)
+	}
+	w.grow(k, 1, 2*announced)
+	fail(k, true)
+	w.wantJobs(queue.Receipt)
+	w.grow(k, 1, announced)
+	w.pass(time.Hour)
+	fail(k, true)
+	w.stays(func() {
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Failed, vam.Accepted, vam.Accepted, vam.Held})
+		w.wantEntry(bob, k, mailbox.Failed)
+		w.wantEntry(ann, k, mailbox.Arriving)
+		w.wantEntry(bob, small, mailbox.Arriving)
+		r := got(w.Receptions.Offers(w.Context(), k))(w)[0].Rcpts[0]
+		w.equal("the code", r.Code, "4.2.2")
+		w.equal("what bob is told", w.entry(bob, k).Reason, r.Text)
+		w.equal("what bob uses", w.used(bob), vam.Bytes(announced))
+	})
+	fail(k, true)
+	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventFailed))
+	w.ok(w.Accounts.SetQuota(w.Context(), ann.ID, announced))
+	w.grow(k, 1, 2*announced)
+	fail(k, false)
+	w.wantJobs(queue.Receipt, receiptKey(k, ann.Address, activmail.EventFailed), receiptKey(k, eve.Address, activmail.EventFailed))
+	fail(w.key(away), false)
 }
 
 func testWanted(w *world) {
