@@ -48,6 +48,40 @@ func (s *Service) Follow(ctx context.Context, k Key, from int64, lines [][]byte,
 	}})
 }
 
+// Agrees compares lines from the first on, and the checkpoint that the message key signed
+// over exactly them, with what is here of another origin's message, and changes nothing but
+// the evidence: [Service.Follow] would take them, as long as each of them is valid.
+//
+// Errors: NotFound, and Corrupt like Follow (AM-5.11, AM-5.13).
+func (s *Service) Agrees(ctx context.Context, k Key, lines [][]byte, checkpoint []byte) error {
+	t, err := s.acquire(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer s.release(t)
+	t.appending.Lock()
+	defer t.appending.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return err
+	}
+	m, _ := t.snapshot()
+	cp, err := activmail.OpenCheckpoint(checkpoint, k.Origin, k.ID, m.PublicKey)
+	if err != nil {
+		return err
+	}
+	if cp.Size <= m.Head.Lines {
+		return t.compareOld(ctx, cp, checkpoint)
+	}
+	var tree activmail.Tree
+	for _, line := range lines[:min(m.Head.Lines, int64(len(lines)))] {
+		tree.Append(activmail.LeafHash(line))
+	}
+	if m.Head.Lines > 0 && tree.Root() != m.Head.Root {
+		return t.splitView(ctx, checkpoint)
+	}
+	return nil
+}
+
 // compareOld checks a checkpoint over lines that are here already (AM-5.11).
 func (t *tracker) compareOld(ctx context.Context, cp activmail.Checkpoint, text []byte) error {
 	m, _ := t.snapshot()

@@ -20,6 +20,9 @@ func (s *Service) again(ctx context.Context, old Offered, o *activmail.Offer) (O
 	if err != nil {
 		return old, err
 	}
+	if err := s.agrees(ctx, old.Key, o); err != nil {
+		return old, err
+	}
 	mail := Mail{Author: m.Author, Subject: m.Subject, Text: m.Text}
 	t := s.taking(old.Key, o, mail, old.Digest)
 	changed := false

@@ -211,6 +211,35 @@ func TestOfferRefusedAsAWhole(t *testing.T) {
 	wantKind(t, err, vam.Conflict, "offer-conflict")
 }
 
+// An offer whose log contradicts what is here of its message is refused, and nothing of it
+// is kept: neither of the lines that are known nor of those that would follow.
+func TestOfferContradicts(t *testing.T) {
+	in := newInbox(t, hosttest.Options{})
+	carol := in.Account("carol@b.example", 0)
+	r := in.recording(t, hosttest.Pattern(3*partSize, 1))
+	in.taken(t, in.offer(t, r, "bob@b.example"))
+	for name, parts := range map[string]int{"shorter": 2, "as long": 3, "longer": 5} {
+		evil := hosttest.NewRecording(t, "a.example", in.Clock.Now())
+		evil.Key, evil.Priv = r.Key, r.Priv
+		evil.AddFile(hosttest.Pattern(parts*partSize, 2), partSize)
+		o := in.offer(t, evil, "carol@b.example")
+		for range 2 {
+			_, _, err := in.put(t, o)
+			wantKind(t, err, vam.Corrupt, "checkpoint-inconsistent")
+		}
+		if _, err := in.Reception.State(t.Context(), r.Key, o.ID); vam.KindOf(err) != vam.NotFound {
+			t.Errorf("%s: the offer was taken: %v", name, err)
+		}
+	}
+	if st := in.state(t, carol, r); st != "" {
+		t.Errorf("carol has it %s", st)
+	}
+	r.AddFile(hosttest.Pattern(partSize, 3), partSize)
+	if got := in.taken(t, in.offer(t, r, "carol@b.example")); got["carol@b.example"] != "accepted" {
+		t.Errorf("what goes on: %v", got)
+	}
+}
+
 // What is cheap is looked at first: a log that is wrong asks no DNS.
 func TestOfferChecksTheLogBeforeTheMail(t *testing.T) {
 	in := newInbox(t, hosttest.Options{})

@@ -168,6 +168,9 @@ func (s *Service) examine(ctx context.Context, k message.Key, o *activmail.Offer
 	if err != nil {
 		return Mail{}, err
 	}
+	if err := s.agrees(ctx, k, o); err != nil {
+		return Mail{}, err
+	}
 	o.Size = max(o.Size, log.MediaBytes()) // it knows better than what is announced
 	if err := s.room(ctx, o.Size); err != nil {
 		return Mail{}, err
@@ -197,6 +200,17 @@ func (s *Service) known(ctx context.Context, k message.Key, o *activmail.Offer) 
 		return vam.Errorf(vam.Conflict, "this message was offered before with another message key").WithProblem("offer-conflict")
 	}
 	return over(m)
+}
+
+// agrees compares the log of an offer with what is here of its message, before anything
+// of the offer is kept: an origin that is told of two histories must not have been answered
+// that one of them is accepted (AM-5.11).
+func (s *Service) agrees(ctx context.Context, k message.Key, o *activmail.Offer) error {
+	if len(o.Log) == 0 {
+		return nil
+	}
+	err := s.o.Messages.Agrees(ctx, k, o.Log, o.Checkpoint)
+	return ignore(err, vam.NotFound)
 }
 
 // over is Gone for a message that has ended. One that nobody held any more may come back.
