@@ -118,7 +118,9 @@ type Store interface {
 	Decide(ctx context.Context, account int64, k message.Key, to vam.RecipientState, receipts []Owed, jobs []queue.Job, at time.Time) error
 	// Conclude ends a message without its media: its arriving entries and the accepted
 	// recipients of its offers move to the state, for Withdrawn the held and stored ones
-	// too, with a receipt for each of those recipients, in one commit. It is idempotent.
+	// too, with a receipt for each of those recipients, in one commit. Where the receipt is
+	// failed, that is what the recipients are, whatever their entries say (AM-8.2). It is
+	// idempotent.
 	Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error
 	// FailFull fails the message, with 4.2.2 and its receipt, for those who wait for it and
 	// whose account uses more than its quota, in one commit. It reports whether anybody still

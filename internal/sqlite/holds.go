@@ -126,7 +126,10 @@ func (s Receptions) Decide(ctx context.Context, acct int64, k message.Key, to va
 // Conclude implements reception.Store.
 func (s Receptions) Conclude(ctx context.Context, k message.Key, to vam.RecipientState, event activmail.ReceiptEvent, code, text string, at time.Time) error {
 	entryState, entriesFrom := mailbox.Failed, []mailbox.State{mailbox.Arriving}
-	rcptsFrom := []vam.RecipientState{vam.Accepted}
+	rcptsFrom, rcptsTo := []vam.RecipientState{vam.Accepted}, to
+	if event == activmail.EventFailed {
+		rcptsTo = vam.Failed
+	}
 	if to == vam.Withdrawn {
 		entryState, entriesFrom = mailbox.Withdrawn, []mailbox.State{mailbox.Held, mailbox.Arriving, mailbox.Stored}
 		rcptsFrom = []vam.RecipientState{vam.Held, vam.Accepted, vam.Stored}
@@ -135,7 +138,7 @@ func (s Receptions) Conclude(ctx context.Context, k message.Key, to vam.Recipien
 		if _, err := setEntries(ctx, tx, k, 0, entriesFrom, entryState, text, at); err != nil {
 			return err
 		}
-		return moveRcpts(ctx, tx, k, move{from: rcptsFrom, to: to, event: event, code: code, text: text, at: at})
+		return moveRcpts(ctx, tx, k, move{from: rcptsFrom, to: rcptsTo, event: event, code: code, text: text, at: at})
 	})
 }
 

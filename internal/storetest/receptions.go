@@ -37,6 +37,7 @@ func Receptions(t *testing.T, open Opener) {
 		"DecideRace":    testDecideRace,
 		"Fail":          testConcludeFailed,
 		"Withdraw":      testConcludeWithdrawn,
+		"Broken":        testConcludeBroken,
 		"FailFull":      testFailFull,
 		"Wanted":        testWanted,
 		"Moved":         testMoved,
@@ -235,6 +236,22 @@ func testConcludeWithdrawn(w *world) {
 	})
 	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventWithdrawn), receiptKey(k, ann.Address, activmail.EventWithdrawn), receiptKey(k, dan.Address, activmail.EventWithdrawn))
 	w.ok(w.Receptions.Conclude(w.Context(), w.key(away), vam.Withdrawn, activmail.EventWithdrawn, "", "", w.now()))
+}
+
+// Media that is here and broken goes from every mailbox, and for its origin it failed, also
+// for those who had not decided (AM-8.2).
+func testConcludeBroken(w *world) {
+	bob, ann := w.account("bob"), w.account("ann")
+	k := w.received(answer{bob, vam.Accepted}, answer{ann, vam.Held})
+	w.complete(k, "x", away)
+	w.jobs(queue.Receipt)
+	w.ok(w.Receptions.Conclude(w.Context(), k, vam.Withdrawn, activmail.EventFailed, "5.6.0", "broken", w.now()))
+	w.stays(func() {
+		w.wantEntry(bob, k, mailbox.Withdrawn)
+		w.wantEntry(ann, k, mailbox.Withdrawn)
+		w.equal("the recipients", rcptStates(w, k), []vam.RecipientState{vam.Failed, vam.Failed})
+	})
+	w.wantJobs(queue.Receipt, receiptKey(k, bob.Address, activmail.EventFailed), receiptKey(k, ann.Address, activmail.EventFailed))
 }
 
 // A message that grew fails for those whose mailbox it has filled, and for nobody else.
