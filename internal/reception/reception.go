@@ -95,7 +95,8 @@ type Store interface {
 	// one and changes nothing. What the mailbox of a recipient holds of the message in this
 	// same commit counts more than the decision: an entry that is held, arriving or stored
 	// stays and gives the answer, one that failed or lapsed makes room for the new one (AM-8.8),
-	// one that was declined does so only when the author is known by now. When the media of its message is complete already,
+	// one that was declined does so only when the author is known by now. A new entry that
+	// would overstep its account's quota is rejected with 4.2.2. When the media of its message is complete already,
 	// accepted recipients become stored, with the receipts owed, in the same commit. A
 	// message that was purged because nobody held it any more becomes live or sealed
 	// again when somebody does, without its media.

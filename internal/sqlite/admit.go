@@ -20,7 +20,8 @@ import (
 // before. t.Entries are then those that are held or wait for the media.
 //
 //	entry        becomes                     answer
-//	none         the new one                 as decided
+//	none         the new one                 as decided; rejected 4.2.2 when there is no room,
+//	                                         as for every new one
 //	held         held                        held
 //	arriving     arriving                    accepted
 //	stored       stored                      accepted, and stored follows
@@ -82,6 +83,13 @@ func admitOne(ctx context.Context, tx *sql.Tx, t reception.Taking, e mailbox.Ent
 	} else {
 		e.Size = max(e.Size, charged)
 	}
+	if refused, err := noRoom(ctx, tx, e); err != nil {
+		return false, err
+	} else if refused != nil {
+		why := activmail.ProblemFor(refused)
+		*r = reception.Rcpt{Address: r.Address, Account: r.Account, State: vam.Rejected, Code: "4.2.2", Text: why.Detail}
+		return false, nil
+	}
 	if state == "" {
 		return true, insertEntry(ctx, tx, e)
 	}
@@ -89,6 +97,19 @@ func admitOne(ctx context.Context, tx *sql.Tx, t reception.Taking, e mailbox.Ent
 		return false, err
 	}
 	return true, renewEntry(ctx, tx, e)
+}
+
+// noRoom refuses a new entry for an account whose quota it would overstep. It is asked here
+// and not only before, as other messages may have come in between.
+func noRoom(ctx context.Context, tx *sql.Tx, e mailbox.Entry) (refused, err error) {
+	var quota, used vam.Bytes
+	if err := tx.QueryRowContext(ctx, `SELECT quota, used FROM account WHERE id = ?1`, e.Account).Scan(&quota, &used); err != nil {
+		return nil, notFound(err, "account")
+	}
+	if room := max(0, quota-used); quota > 0 && e.Size > room {
+		return reception.Full(e.Rcpt, room, quota, e.Size), nil
+	}
+	return nil, nil
 }
 
 // renewEntry puts an entry in the place of one that ended.

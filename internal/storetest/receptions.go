@@ -22,6 +22,7 @@ func Receptions(t *testing.T, open Opener) {
 		"TakeAfterEnd":  testTakeAfterEnd,
 		"TakeDeclined":  testTakeAfterDecline,
 		"TakeMeanwhile": testTakeMeanwhile,
+		"TakeFull":      testTakeFull,
 		"TakeComplete":  testTakeComplete,
 		"TakePurged":    testTakePurged,
 		"TakeIsWhole":   testTakeIsWhole,

@@ -161,6 +161,43 @@ func testTakeMeanwhile(w *world) {
 	})
 }
 
+// Whatever was seen of a mailbox before, what is taken at the same time fits into it.
+func testTakeFull(w *world) {
+	bob := w.account("bob")
+	w.ok(w.Accounts.SetQuota(w.Context(), bob.ID, 3*announced))
+	offers := make([]reception.Taking, 8)
+	for i := range offers {
+		offers[i] = w.taking(w.key(away), answer{bob, vam.Accepted})
+	}
+	taken := make([]reception.Offered, len(offers))
+	w.together(len(offers), func(i int) (_ bool, err error) {
+		taken[i], err = w.Receptions.Take(w.Context(), offers[i])
+		return true, err
+	})
+	accepted, full := 0, 0
+	for i, o := range taken {
+		switch r := o.Rcpts[0]; {
+		case r.State == vam.Accepted:
+			accepted++
+		case r.State == vam.Rejected && r.Code == "4.2.2" && r.Text != "":
+			full = i
+			_, err := w.Receptions.InboxEntry(w.Context(), bob.ID, o.Key)
+			w.wantKind("the entry of one that is refused", err, vam.NotFound)
+		default:
+			w.Errorf("one is answered %+v", r)
+		}
+	}
+	w.equal("taken", accepted, 3)
+	w.equal("used", w.used(bob), vam.Bytes(3*announced))
+	w.equal("pulled", len(w.jobs(queue.Pull)), 3)
+	again := offers[full]
+	w.equal("decided anew, there is as little room", got(w.Receptions.Redecide(w.Context(), again))(w).Rcpts[0].Code, "4.2.2")
+	w.ok(w.Accounts.SetQuota(w.Context(), bob.ID, 4*announced))
+	w.equal("and when there is", got(w.Receptions.Redecide(w.Context(), again))(w).Rcpts[0].State, vam.Accepted)
+	held := w.taking(w.key(away), answer{bob, vam.Held})
+	w.equal("one that would be held", w.take(held).Rcpts[0].Code, "4.2.2")
+}
+
 func testTakeComplete(w *world) {
 	bob, ann, eve := w.account("bob"), w.account("ann"), w.account("eve")
 	k := w.received(answer{bob, vam.Accepted})
