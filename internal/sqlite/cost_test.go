@@ -262,7 +262,7 @@ func everyDay(t *testing.T, db *sqlite.DB, n int, now time.Time) map[string]func
 			for _, err := range []error{
 				second(db.Retention().Expire(ctx, now, 100)), second(db.Retention().Detach(ctx, 100)), second(db.Retention().Condemn(ctx, now, 100)),
 				second(db.Retention().DropMessages(ctx, time.UnixMicro(1), 100)), second(db.Receptions().Forget(ctx, day, 100)),
-				second(db.Receptions().HeldSince(ctx, now, 100)), second(db.Submissions().OldDrafts(ctx, now, 100)), second(db.Submissions().OverdueLive(ctx, now, 100)),
+				second(db.Receptions().HeldSince(ctx, now, 100)), second(db.Submissions().OldDrafts(ctx, now, 100)), second(db.Submissions().OverdueLive(ctx, now, message.Key{}, 100)),
 			} {
 				if err != nil {
 					return err

@@ -35,7 +35,6 @@ func (s *statements) note(query string) {
 var harmless = []struct{ step, statement, why string }{
 	{`^SCAN CONSTANT ROW$|^SCAN json_each `, ``, "no table"},
 	{`^SCAN (idle|loose|loose_asset|media_fresh)$`, ``, "a list of what is to be looked at, emptied by that"},
-	{`^SCAN m USING INDEX message_recording$`, ``, "what is being recorded"},
 	{`^SCAN account USING INDEX`, `^SELECT .* FROM account ORDER BY key$`, "the list of accounts"},
 	{`^SCAN job USING INDEX job_next$`, `ORDER BY next_at, id LIMIT`, "in order, to the limit"},
 	{`^SCAN media_job USING INDEX media_job_open$`, `ORDER BY id LIMIT`, "in order, to the limit"},

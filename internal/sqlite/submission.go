@@ -196,10 +196,11 @@ func (s Submissions) DeleteDraft(ctx context.Context, k message.Key) error {
 }
 
 // OverdueLive implements submission.Store.
-func (s Submissions) OverdueLive(ctx context.Context, now time.Time, limit int) (out []message.Key, err error) {
+func (s Submissions) OverdueLive(ctx context.Context, now time.Time, after message.Key, limit int) (out []message.Key, err error) {
 	err = s.db.One(ctx, func(q Querier) error {
 		out, err = collect(ctx, q, scanKey, `SELECT origin, mid FROM message AS m WHERE state = 'live' AND private_key IS NOT NULL
-			AND sent_at > 0 AND NOT EXISTS (SELECT 1 FROM offer_out WHERE message = m.id AND deliver_by > ?1) ORDER BY id LIMIT ?2`, micros(now), limit)
+			AND sent_at > 0 AND NOT EXISTS (SELECT 1 FROM offer_out WHERE message = m.id AND deliver_by > ?1)
+			AND id > ifnull((SELECT id FROM message WHERE origin = ?3 AND mid = ?4), 0) ORDER BY id LIMIT ?2`, micros(now), limit, after.Origin, after.ID)
 		return err
 	})
 	return out, err

@@ -314,7 +314,7 @@ func testOverdueLive(w *world) {
 	w.ok(second(w.Submissions.Send(w.Context(), x)))
 	overdue := func(limit int, want ...message.Key) {
 		w.Helper()
-		w.equal("overdue", got(w.Submissions.OverdueLive(w.Context(), w.now(), limit))(w), want)
+		w.equal("overdue", got(w.Submissions.OverdueLive(w.Context(), w.now(), message.Key{}, limit))(w), want)
 	}
 	w.stays(func() { overdue(10) })
 	w.pass(95 * time.Hour)
@@ -322,4 +322,6 @@ func testOverdueLive(w *world) {
 	w.pass(time.Hour)
 	overdue(10, live, d)
 	overdue(1, live)
+	w.equal("behind the first", got(w.Submissions.OverdueLive(w.Context(), w.now(), live, 1))(w), []message.Key{d})
+	w.equal("behind the last", len(got(w.Submissions.OverdueLive(w.Context(), w.now(), d, 1))(w)), 0)
 }

@@ -117,23 +117,31 @@ func (s *Service) offers(k message.Key, d Draft, now time.Time) []delivery.Offer
 }
 
 // SealOverdue seals recordings that were sent live and reached their deliver-by: what
-// is there is the message, marked as cut (AM-4.21). It does at most limit and says how
-// many. One that cannot be sealed does not keep the others.
-func (s *Service) SealOverdue(ctx context.Context, limit int) (int, error) {
-	keys, err := s.store.OverdueLive(ctx, s.o.Now(), limit)
-	if err != nil {
-		return 0, err
-	}
+// is there is the message, marked as cut (AM-4.21). It does limit at a time and says how
+// many it looked at. Those that cannot be sealed do not keep the others: then it goes on
+// behind them, up to the last.
+func (s *Service) SealOverdue(ctx context.Context, limit int) (n int, err error) {
+	now := s.o.Now()
+	var last message.Key
 	var errs []error
-	for _, k := range keys {
-		if err := s.cut(ctx, k); err != nil {
-			errs = append(errs, err)
+	for {
+		keys, err := s.store.OverdueLive(ctx, now, last, limit)
+		if err != nil {
+			return n, errors.Join(append(errs, err)...)
+		}
+		for _, k := range keys {
+			if err := s.cut(ctx, k); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if n += len(keys); len(keys) > 0 {
+			s.o.Wake()
+			last = keys[len(keys)-1]
+		}
+		if len(errs) == 0 || len(keys) < limit || ctx.Err() != nil {
+			return n, errors.Join(errs...)
 		}
 	}
-	if len(keys) > 0 {
-		s.o.Wake()
-	}
-	return len(keys), errors.Join(errs...)
 }
 
 func (s *Service) cut(ctx context.Context, k message.Key) error {

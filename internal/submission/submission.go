@@ -50,8 +50,9 @@ type Store interface {
 	// DeleteDraft removes an unsent message. Conflict when it was sent.
 	DeleteDraft(ctx context.Context, k message.Key) error
 	// OverdueLive lists live messages of this server, sent, whose every offer is past its
-	// deliver-by.
-	OverdueLive(ctx context.Context, now time.Time, limit int) ([]message.Key, error)
+	// deliver-by, in the order in which they were made. It begins behind the message after,
+	// and with the first when there is no such message.
+	OverdueLive(ctx context.Context, now time.Time, after message.Key, limit int) ([]message.Key, error)
 	// OldDrafts lists unsent messages that nothing was added to since before, sealed or
 	// not, the oldest first.
 	OldDrafts(ctx context.Context, before time.Time, limit int) ([]message.Key, error)
