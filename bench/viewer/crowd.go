@@ -61,9 +61,8 @@ func (c *Crowd) open(ctx context.Context, n int) error {
 		first.Add(1)
 		begun := sync.OnceFunc(func() { <-slots; first.Done() })
 		c.wg.Go(func() {
-			err := c.watch(ctx, begun)
-			begun()
-			if err != nil && ctx.Err() == nil {
+			defer begun() // when it is known why this one does not watch
+			if err := c.watch(ctx, begun); err != nil && ctx.Err() == nil {
 				c.mu.Lock()
 				c.err = err
 				c.mu.Unlock()
