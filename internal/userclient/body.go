@@ -2,7 +2,7 @@ package userclient
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -10,12 +10,13 @@ import (
 
 // lent is the body of one request whose octets belong to somebody who will use them for
 // something else. The transport may go on reading after the answer came, and for a while
-// after the request failed (http.RoundTripper); wait tells when it does not any more.
+// after the request failed (http.RoundTripper), and it does not close every reader that it
+// got to repeat a request with: so that the octets are taken back from all of them.
 type lent struct {
 	data []byte
 
-	mu   sync.Mutex
-	open []chan struct{} // one for each reader that was handed out
+	mu  sync.Mutex
+	out []*lentReader // those that were handed out
 }
 
 // attach makes l the body of req.
@@ -29,38 +30,46 @@ func (l *lent) attach(req *http.Request) {
 }
 
 func (l *lent) reader() io.ReadCloser {
-	r := &lentReader{Reader: bytes.NewReader(l.data), closed: make(chan struct{})}
+	r := &lentReader{octets: bytes.NewReader(l.data)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open = append(l.open, r.closed)
+	l.out = append(l.out, r)
 	return r
 }
 
-// wait returns when nobody reads the octets any more, or when ctx ends: then it is not
-// known, and they must be left alone.
-func (l *lent) wait(ctx context.Context) {
+// takeBack ends all reading: when it returns, nobody reads the octets any more.
+func (l *lent) takeBack() {
 	l.mu.Lock()
-	open := l.open
-	l.mu.Unlock()
-	for _, closed := range open {
-		select {
-		case <-closed:
-		case <-ctx.Done():
-			return
-		}
+	defer l.mu.Unlock()
+	for _, r := range l.out {
+		_ = r.Close()
 	}
 }
 
+// lentReader has Read and no WriteTo: whoever reads gets a copy and never holds the octets.
 type lentReader struct {
-	*bytes.Reader
-	closed chan struct{}
-	once   sync.Once
+	mu     sync.Mutex
+	octets *bytes.Reader
+	closed bool
+}
+
+func (r *lentReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0, errTakenBack
+	}
+	return r.octets.Read(p)
 }
 
 func (r *lentReader) Close() error {
-	r.once.Do(func() { close(r.closed) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
 	return nil
 }
+
+var errTakenBack = errors.New("the request is over")
 
 // answerBody calls after when the answer was closed.
 type answerBody struct {

@@ -153,10 +153,10 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 	body.attach(req)
 	res, err := c.http.Do(req)
 	if err != nil {
-		body.wait(ctx)
+		body.takeBack()
 		return nil, c.unreachable(ctx, err)
 	}
-	res.Body = answerBody{res.Body, func() { body.wait(ctx) }}
+	res.Body = answerBody{res.Body, body.takeBack}
 	if res.StatusCode < 300 {
 		return res, nil
 	}
