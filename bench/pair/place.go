@@ -57,16 +57,19 @@ func newPlaces(p Path) (a, b *place, err error) {
 
 // settle finds free ports at the domain's address.
 func (pl *place) settle(addr netip.Addr) error {
-	return pl.do(func() (err error) {
-		if pl.server, err = loopback.Free(addr); err != nil {
-			return err
+	return pl.do(func() error {
+		chosen := map[netip.AddrPort]bool{} // a port that was given back may come again
+		for _, at := range []*netip.AddrPort{&pl.server, &pl.web, &pl.ops} {
+			for !at.IsValid() || chosen[*at] {
+				var err error
+				if *at, err = loopback.Free(addr); err != nil {
+					return err
+				}
+			}
+			chosen[*at] = true
 		}
-		if pl.web, err = loopback.Free(addr); err != nil {
-			return err
-		}
-		pl.ops, err = loopback.Free(addr)
 		pl.tcp, pl.udp = pl.server, pl.server
-		return err
+		return nil
 	})
 }
 
